@@ -1,0 +1,119 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""etcd's JSON gateway over mutual TLS, with the standard library only.
+
+The gateway writes 64-bit numbers as strings and leaves zero, false and empty values out. Here they become numbers,
+and member IDs become hexadecimal, as etcdctl prints them.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import ApiError, InputError, UnreachableError
+
+# url, body, timeout in seconds -> HTTP status, body. Raises OSError when nothing answers.
+Transport = Callable[[str, bytes, float], "tuple[int, bytes]"]
+Answer = Mapping[str, Any]
+
+
+def number(value: object) -> int:
+    """A number of the gateway: a string, a number, or left out when it is zero."""
+    return int(str(value or 0))
+
+
+def member_id(value: object) -> str:
+    """A member's or cluster's ID in hexadecimal."""
+    return format(number(value), "x")
+
+
+def tls_transport(ca: str, cert: str, key: str) -> Transport:
+    """A transport that proves who it is with a client certificate and trusts only this CA."""
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        context.load_cert_chain(cert, key)
+    except (OSError, ValueError) as exc:
+        raise InputError(
+            "The certificates for etcd cannot be read",
+            where=f"{ca}, {cert}, {key}",
+            found=str(exc),
+            next_step="Run this on a host with an etcd member, as root, or name other files with ca, cert and key",
+        ) from exc
+
+    def post(url: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname:
+            raise OSError(f"not an https URL: {url}")
+        connection = http.client.HTTPSConnection(parts.hostname, parts.port or 2379, timeout=timeout, context=context)
+        try:
+            connection.request("POST", parts.path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read()
+        except http.client.HTTPException as exc:
+            raise OSError(f"not an answer in HTTP: {exc!r}") from exc
+        finally:
+            connection.close()
+
+    return post
+
+
+class EtcdApi:
+    """One etcd endpoint."""
+
+    def __init__(self, endpoint: str, transport: Transport, timeout: float = 2.0) -> None:
+        self.endpoint = endpoint.rstrip("/")
+        self._transport = transport
+        self._timeout = timeout
+
+    def call(self, path: str, body: Mapping[str, object] | None = None) -> Answer:
+        """POST to a path below /v3/ and parse the answer."""
+        try:
+            status, raw = self._transport(
+                f"{self.endpoint}/v3/{path}", json.dumps(dict(body or {})).encode(), self._timeout
+            )
+        except OSError as exc:
+            raise UnreachableError(
+                "etcd does not answer",
+                where=self.endpoint,
+                found=str(exc) or type(exc).__name__,
+                next_step="Look at the etcd of that host: crictl or ctr, journalctl -u kubelet, its manifest",
+            ) from exc
+        answer = _parse(raw)
+        if status != 200 or answer is None:
+            said = answer or {}
+            text = str(said.get("message") or said.get("error") or raw[:200].decode("utf-8", "replace"))
+            raise ApiError(f"etcd refused {path}", status=status, where=self.endpoint, found=text)
+        return answer
+
+    def members(self, linearizable: bool = True) -> Answer:
+        """Cluster ID and members; without `linearizable` what this member believes, which works without a quorum."""
+        return self.call("cluster/member/list", {"linearizable": linearizable})
+
+    def status(self) -> Answer:
+        """This member's version, database and raft state."""
+        return self.call("maintenance/status")
+
+    def alarms(self) -> list[tuple[str, str]]:
+        """(member ID, alarm) for every alarm raised in the cluster."""
+        found = self.call("maintenance/alarm", {"action": "GET"}).get("alarms") or []
+        return [(member_id(alarm.get("memberID")), str(alarm.get("alarm", "NONE"))) for alarm in found]
+
+    def read(self, linearizable: bool = True) -> None:
+        """Read one key that need not exist. Linearizable: only a majority can answer it."""
+        key = base64.b64encode(b"health").decode()
+        self.call("kv/range", {"key": key, "limit": "1", "keys_only": True, "serializable": not linearizable})
+
+
+def _parse(raw: bytes) -> Answer | None:
+    try:
+        answer = json.loads(raw)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None

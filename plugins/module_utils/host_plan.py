@@ -1,0 +1,127 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole plan of one host_config call: files, live settings, units. Made completely before anything is done."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import (
+    Entry,
+    FilePlan,
+    check_path,
+    entry_from,
+)
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_files import Files
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kernel import Kernel
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_settings import (
+    Setting,
+    apply_settings,
+    edited,
+    plan_hostname,
+    plan_modules,
+    plan_swap,
+    plan_sysctls,
+    without_swap,
+)
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_units import (
+    UnitPlan,
+    Wish,
+    apply_units,
+    plan_units,
+    read_units,
+    unit_name,
+)
+
+UNIT_FOLDERS = (
+    "/etc/systemd/system/",
+    "/usr/local/lib/systemd/system/",
+    "/usr/lib/systemd/system/",
+    "/lib/systemd/system/",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that one call does, in this order."""
+
+    files: FilePlan
+    settings: tuple[Setting, ...]
+    units: UnitPlan
+
+    def steps(self) -> list[str]:
+        return self.files.steps() + [setting.text for setting in self.settings] + self.units.steps()
+
+    def result(self) -> dict[str, Any]:
+        others = [setting.text for setting in self.settings] + self.units.steps()
+        prepared = [{"prepared": "\n".join(others) + "\n"}] if others else []
+        return {
+            "changed": bool(self.steps()),
+            "changed_files": self.files.changed,
+            "changed_units": list(self.units.changed),
+            "steps": self.steps(),
+            "diff": self.files.diffs() + prepared,
+        }
+
+
+def file_content(options: dict[str, Any]) -> bytes:
+    """The content from whichever of the three options has it."""
+    if options["content"] is not None:
+        return str(options["content"]).encode()
+    encoded = options["content_b64"] if options["content_b64"] is not None else options["secret_b64"]
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        next_step = "encode it with the filter b64encode"
+        raise InputError("the content is not base64", where=str(options["path"])[:120], next_step=next_step) from exc
+
+
+def entries_of(params: dict[str, Any]) -> tuple[list[Entry], list[Entry]]:
+    """Directories and files of the module's options; every path once."""
+    directories = [entry_from(dict(o, mode=o["mode"] or "0755"), None) for o in params["directories"]]
+    files = []
+    for options in params["files"]:
+        mode = options["mode"] or ("0600" if options["secret_b64"] is not None else "0644")
+        files.append(entry_from(dict(options, mode=mode), file_content(options)))
+    paths = [entry.path for entry in directories + files] + [check_path(path) for path in params["absent"]]
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    if twice:
+        raise InputError("a path is listed twice", found=", ".join(twice), next_step="list each path once")
+    return directories, files
+
+
+def make_plan(host: Host, files: Files, params: dict[str, Any]) -> Plan:
+    """Compare the options with the host. Raises before anything is written."""
+    directories, wanted = entries_of(params)
+    settings = plan_modules(Kernel(host), params["kernel_modules"])
+    settings += plan_sysctls(host, params["sysctls"], modules_come=bool(settings))
+    if params["swap"] == "off":
+        settings += plan_swap(host)
+        wanted += edited(host, "/etc/fstab", without_swap(host.read_text("/etc/fstab") or ""))
+    if params["hostname"]:
+        settings += plan_hostname(params["hostname"])
+        wanted += edited(host, "/etc/hostname", params["hostname"] + "\n")
+    file_plan = files.plan(directories, wanted, params["absent"])
+    return Plan(file_plan, tuple(settings), _unit_plan(host, file_plan, params["units"], check_mode=files.check_mode))
+
+
+def _unit_plan(host: Host, files: FilePlan, options: list[dict[str, Any]], *, check_mode: bool) -> UnitPlan:
+    wishes = [Wish(unit_name(o["name"]), o["enabled"], o["state"], o["masked"]) for o in options]
+    reload = any(path.startswith(UNIT_FOLDERS) for path in files.changed) and host.exists("/run/systemd/system")
+    # In check mode a package that brings the unit may not be installed yet: what would be done is said all the same.
+    names = {wish.name for wish in wishes}
+    expected = names if check_mode else {path.rpartition("/")[2] for path in files.changed} & names
+    return plan_units(wishes, read_units(host, sorted(names)), reload=reload, expected=expected)
+
+
+def apply_plan(host: Host, files: Files, plan: Plan, timeout: float, *, effects: bool) -> None:
+    if effects:
+        files.apply(plan.files)
+        apply_settings(host, list(plan.settings))
+        apply_units(host, plan.units, timeout)

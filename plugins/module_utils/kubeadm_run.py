@@ -1,0 +1,292 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kubeadm on a node: what is there already, which commands are left, and how they are run.
+
+A marker file tells an operation of ours that has not finished. It is written before
+kubeadm starts and removed after it succeeded, so a killed run is seen by the next one.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .errors import CommandError, RefusedError
+
+MARKER = "/etc/kubernetes/quorum-kubeadm.json"
+ETC = "/etc/kubernetes"
+MANIFESTS = ("kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml")
+# kubeadm leaves these readable by all; the CIS benchmark (4.1.9) wants 0600.
+TIGHT_FILES = ("/var/lib/kubelet/config.yaml", "/var/lib/kubelet/instance-config.yaml")
+# What our own unfinished run may have left; anything else is still an error of kubeadm's preflight.
+RESUME_IGNORES = (
+    "DirAvailable--etc-kubernetes-manifests",
+    "DirAvailable--var-lib-etcd",
+    "FileAvailable--etc-kubernetes-bootstrap-kubelet.conf",
+    "FileAvailable--etc-kubernetes-kubelet.conf",
+    "FileAvailable--etc-kubernetes-manifests-etcd.yaml",
+    "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml",
+    "FileAvailable--etc-kubernetes-manifests-kube-controller-manager.yaml",
+    "FileAvailable--etc-kubernetes-manifests-kube-scheduler.yaml",
+    "FileAvailable--etc-kubernetes-pki-ca.crt",
+    "Port-10250",
+    "Port-10257",
+    "Port-10259",
+    "Port-2379",
+    "Port-2380",
+    "Port-6443",
+)
+INIT_TOKEN = {
+    "description": "quorum.kubeadm",
+    "ttl": "15m0s",
+    "usages": ["signing", "authentication"],
+    "groups": ["system:bootstrappers:kubeadm:default-node-token"],
+}
+SECRET_TEXT = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b|\b[0-9a-f]{64}\b")
+
+
+class NodeIo(Protocol):
+    """The node as this file needs it."""
+
+    def exists(self, path: str) -> bool: ...
+
+    def read(self, path: str) -> str: ...
+
+    def write(self, path: str, text: str, mode: int) -> None: ...
+
+    def remove(self, path: str) -> None: ...
+
+    def chmod(self, path: str, mode: int) -> bool: ...
+
+    def run(self, argv: list[str], stdin_document: str, timeout: float) -> tuple[int, str]: ...
+
+    def journal(self, unit: str, lines: int) -> str: ...
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Never leaves the node's memory: not in arguments, results, logs or files of ours."""
+
+    token: str = field(default="", repr=False)
+    certificate_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kubeadm command: the words after `kubeadm`, and what it does in plain words."""
+
+    words: tuple[str, ...]
+    does: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The commands left to run. `resume`: an earlier run of ours was interrupted here."""
+
+    action: str
+    steps: tuple[Step, ...]
+    resume: bool = False
+
+
+STEPS = {
+    "ca": Step(("init", "phase", "certs", "ca"), "make the cluster's CA"),
+    "init": Step(("init",), "start the first control plane"),
+    "join": Step(("join",), "join the cluster"),
+    "upload_certs": Step(
+        ("init", "phase", "upload-certs", "--upload-certs"),
+        "upload the CAs, encrypted, for control planes that join",
+    ),
+}
+
+
+def censor(text: str) -> str:
+    """The text without anything that looks like a bootstrap token or a certificate key."""
+    return SECRET_TEXT.sub("(secret)", text)
+
+
+def kind_of(documents: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
+    """The first document of a kind."""
+    return next((document for document in documents if document.get("kind") == kind), None)
+
+
+def is_control_plane(documents: list[dict[str, Any]]) -> bool:
+    """Whether the documents make a control plane (an init, or a join with a controlPlane part)."""
+    join = kind_of(documents, "JoinConfiguration")
+    return join is None or "controlPlane" in join
+
+
+def unfinished(io: NodeIo) -> dict[str, Any] | None:
+    """The marker of an operation of ours that has not finished, or None."""
+    if not io.exists(MARKER):
+        return None
+    try:
+        marker = json.loads(io.read(MARKER))
+    except ValueError:
+        return {"action": "unknown"}
+    return marker if isinstance(marker, dict) else {"action": "unknown"}
+
+
+def _done(io: NodeIo, action: str, control_plane: bool) -> bool:
+    if action == "ca":
+        return io.exists(f"{ETC}/pki/ca.crt")
+    if action == "upload_certs":
+        return False
+    wanted = [f"{ETC}/kubelet.conf"]
+    if control_plane:
+        wanted += [f"{ETC}/manifests/{name}" for name in MANIFESTS]
+    return all(io.exists(path) for path in wanted)
+
+
+def make_plan(io: NodeIo, action: str, documents: list[dict[str, Any]]) -> Plan:
+    """What is left to do for an action; no steps when it is done."""
+    marker = unfinished(io)
+    if marker and action in ("init", "join") and marker.get("action") not in (action, "unknown"):
+        raise RefusedError(
+            f"an unfinished {marker.get('action')} is on this host",
+            where=MARKER,
+            found=json.dumps(marker, sort_keys=True),
+            next_step="finish it by running the same playbook again, or reset this host by name",
+        )
+    if not marker and _done(io, action, is_control_plane(documents)):
+        return Plan(action, ())
+    return Plan(action, (STEPS[action],), resume=bool(marker))
+
+
+def with_secrets(documents: list[dict[str, Any]], secrets: Secrets, resume: bool) -> list[dict[str, Any]]:
+    """A copy of the documents with the token and the key in their places."""
+    out = copy.deepcopy(documents)
+    for document in out:
+        if document["kind"] == "InitConfiguration":
+            _init_secrets(document, secrets)
+        if document["kind"] == "JoinConfiguration":
+            _join_secrets(document, secrets)
+        if resume and "nodeRegistration" in document:
+            registration = document["nodeRegistration"]
+            ignores = set(registration.get("ignorePreflightErrors", [])) | set(RESUME_IGNORES)
+            registration["ignorePreflightErrors"] = sorted(ignores)
+    return out
+
+
+def _init_secrets(document: dict[str, Any], secrets: Secrets) -> None:
+    if secrets.token:
+        # Without one, kubeadm would make a token of its own that lives for a day.
+        document["bootstrapTokens"] = [{**INIT_TOKEN, "token": secrets.token}]
+    if secrets.certificate_key:
+        document["certificateKey"] = secrets.certificate_key
+
+
+def _join_secrets(document: dict[str, Any], secrets: Secrets) -> None:
+    document["discovery"]["bootstrapToken"]["token"] = secrets.token
+    document["discovery"]["tlsBootstrapToken"] = secrets.token
+    if "controlPlane" in document:
+        document["controlPlane"]["certificateKey"] = secrets.certificate_key
+
+
+def to_text(documents: list[dict[str, Any]]) -> str:
+    """Documents as kubeadm reads them: JSON is YAML, and needs no library on the node."""
+    return "\n---\n".join(json.dumps(document, sort_keys=True) for document in documents) + "\n"
+
+
+def _mark(io: NodeIo, plan: Plan, now: float) -> None:
+    if plan.action in ("init", "join"):
+        io.write(MARKER, json.dumps({"action": plan.action, "started": int(now)}) + "\n", 0o600)
+
+
+def apply_plan(io: NodeIo, plan: Plan, documents: list[dict[str, Any]], secrets: Secrets, timeout: float) -> list[str]:
+    """Run the steps; the tail of kubeadm's output, censored. Raises CommandError with the last lines of the logs."""
+    output: list[str] = []
+    for step in plan.steps:
+        _mark(io, plan, time.time())
+        text = to_text(with_secrets(documents, secrets, plan.resume))
+        code, printed = io.run(["kubeadm", *step.words], text, timeout)
+        lines = censor(printed).strip().splitlines()
+        if code != 0:
+            raise CommandError(
+                f"kubeadm could not {step.does} (exit {code})",
+                where="kubeadm " + " ".join(step.words),
+                found="\n".join(lines[-20:]) + "\n--- kubelet\n" + censor(io.journal("kubelet", 20)),
+                next_step="mend what kubeadm names and run the same playbook again: it goes on from here",
+            )
+        output += lines[-5:]
+    for path in TIGHT_FILES:
+        if plan.steps and io.exists(path):
+            io.chmod(path, 0o600)
+    if plan.steps and plan.action in ("init", "join"):
+        io.remove(MARKER)
+    return output
+
+
+class Host:
+    """The real node."""
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(path)
+
+    def read(self, path: str) -> str:
+        with open(path, encoding="utf-8") as handle:
+            return handle.read()
+
+    def write(self, path: str, text: str, mode: int) -> None:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        temporary = f"{path}.{os.getpid()}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.rename(temporary, path)
+
+    def remove(self, path: str) -> None:
+        if os.path.exists(path):
+            os.unlink(path)
+
+    def chmod(self, path: str, mode: int) -> bool:
+        changed = (os.stat(path).st_mode & 0o7777) != mode
+        if changed:
+            os.chmod(path, mode)
+        return changed
+
+    def run(self, argv: list[str], stdin_document: str, timeout: float) -> tuple[int, str]:
+        """Run kubeadm with its configuration in anonymous memory: a killed run leaves no file behind."""
+        memory = os.memfd_create("kubeadm-config")
+        try:
+            os.write(memory, stdin_document.encode())
+            command = [*argv, "--config", f"/proc/self/fd/{memory}"]
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(memory,),
+                timeout=timeout,
+                check=False,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+        except subprocess.TimeoutExpired as exc:
+            printed = (exc.stdout or b"").decode(errors="replace")
+            return 124, f"{printed}\nnot done after {timeout:.0f} s"
+        except FileNotFoundError:
+            return 127, f"{argv[0]} is not installed on this host"
+        finally:
+            os.close(memory)
+        return done.returncode, done.stdout.decode(errors="replace")
+
+    def journal(self, unit: str, lines: int) -> str:
+        try:
+            done = subprocess.run(
+                ["journalctl", "-u", unit, "-n", str(lines), "--no-pager", "-o", "cat"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=10,
+                check=False,
+            )
+        except (FileNotFoundError, subprocess.TimeoutExpired):
+            return "(no journal)"
+        return done.stdout.decode(errors="replace")

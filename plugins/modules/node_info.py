@@ -1,0 +1,191 @@
+#!/usr/bin/python
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that preflight, plan and resume need to know about a host, in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_info
+short_description: Facts of a host for preflight, plan and resume, in one call
+version_added: 0.1.0
+author:
+  - quorum.kubeadm contributors (@quorum-kubeadm)
+description:
+  - Replaces fact gathering. Reads files below C(/proc), C(/sys) and C(/etc) and starts as few programs as possible.
+  - Changes nothing on the host. Versions of programs are remembered in C(/run/quorum-kubeadm/versions.json).
+  - Never returns a secret. Of certificates and kubeconfigs only the public parts are read.
+options:
+  packages:
+    description: Names of packages whose installed version is wanted.
+    type: list
+    elements: str
+    default: []
+  disk_paths:
+    description: Absolute paths whose file system is measured. Where a path does not exist its nearest parent is taken.
+    type: list
+    elements: str
+    default: []
+  api_urls:
+    description:
+      - API servers to ask for C(/readyz), as V(https://10.0.0.1:6443) or with a path.
+      - No credentials are sent and the certificate is not verified. Each has one second, all are asked at once.
+    type: list
+    elements: str
+    default: []
+  watch_ports:
+    description: TCP ports for which the listening processes are wanted.
+    type: list
+    elements: int
+    default: []
+  arp_probe:
+    description: Ask the network segment who has an IPv4 address, without changing any ARP table.
+    type: dict
+    suboptions:
+      address:
+        description: The IPv4 address.
+        type: str
+        required: true
+      interface:
+        description: The interface to ask on. By default the one whose subnet holds the address.
+        type: str
+  vrrp_listen_seconds:
+    description: How long to listen for VRRP advertisements. V(0) does not listen.
+    type: float
+    default: 0.0
+attributes:
+  check_mode:
+    description: Reads only, in check mode too.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  quorum.kubeadm.node_info:
+    packages: [haproxy, keepalived]
+    disk_paths: [/var/lib/etcd, /var/lib/containerd]
+    api_urls: ["https://192.0.2.10:6443"]
+    watch_ports: [6443, 2379, 2380, 10250]
+  register: __node
+"""
+
+RETURN = r"""
+node:
+  description:
+    - "What the host is. All keys are always there, null where unknown: RV(ignore:hostname), machine_id, product_uuid (null in containers),
+      boot_id, container, python, time, os, cpu_count, memory_mib, swap, cgroup, init, disks, addresses, default_route, macs,
+      listening, packages, kernel (features, sysctls), units, kubernetes (versions, public certificates, static pods,
+      kubelet.conf's server, unfinished operation, api), arp, vrrp."
+  returned: success
+  type: dict
+  sample:
+    hostname: cp1
+    os: {id: debian, version: "13", family: Debian, arch: x86_64}
+    memory_mib: 8192
+    swap: []
+    kubernetes: {kubelet_version: 1.36.3, etcd_data: present}
+"""
+
+import ipaddress
+import platform
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.quorum.kubeadm.plugins.module_utils import host_facts, host_net, host_probe
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kernel import read_kernel
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kubernetes import read_kubernetes
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_units import read_units
+
+UNITS = ("containerd", "kubelet", "haproxy", "keepalived")
+SPEC: dict[str, Any] = {
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "disk_paths": {"type": "list", "elements": "str", "default": []},
+    "api_urls": {"type": "list", "elements": "str", "default": []},
+    "watch_ports": {"type": "list", "elements": "int", "default": []},
+    "arp_probe": {
+        "type": "dict",
+        "options": {"address": {"type": "str", "required": True}, "interface": {"type": "str"}},
+    },
+    "vrrp_listen_seconds": {"type": "float", "default": 0.0},
+}
+
+
+def check_inputs(params: dict[str, Any]) -> None:
+    """Types are checked already; what could still mislead a program or a path is refused here."""
+    for path in params["disk_paths"]:
+        if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
+            raise InputError("a disk path must be absolute", found=repr(path[:80]), next_step="correct `disk_paths`")
+    if params["arp_probe"]:
+        try:
+            ipaddress.IPv4Address(params["arp_probe"]["address"])
+        except ValueError as exc:
+            raise InputError("this is no IPv4 address", found=str(exc)[:120], next_step="correct `arp_probe`") from exc
+
+
+def ask_network(asked: host_probe.Background, params: dict[str, Any], network: dict[str, Any]) -> None:
+    """Start the questions that have to wait for others."""
+    for url in params["api_urls"]:
+        silent = {"status": None, "error": "no answer in time", "latency_ms": None}
+        asked.ask(f"api {url}", lambda url=url: host_probe.probe_api(url), silent, 2 * host_probe.API_TIMEOUT)
+    seconds = params["vrrp_listen_seconds"]
+    if seconds > 0:
+        local = [a["address"] for a in network["addresses"] if a["family"] == 4]
+        asked.ask("vrrp", lambda: host_probe.listen_vrrp(seconds, local), [], seconds + 1)
+    if params["arp_probe"]:
+        address = params["arp_probe"]["address"]
+        interface = params["arp_probe"]["interface"] or host_net.interface_for(address, network["addresses"])
+        result = {"address": address, "interface": interface, "answered": False, "mac": None, "error": None}
+        if interface not in network["macs"]:
+            asked.ask(
+                "arp", lambda: dict(result, error="no Ethernet interface has a subnet with this address"), result, 1
+            )
+            return
+        mac = network["macs"][interface]
+        seconds = host_probe.ARP_TRIES * host_probe.ARP_WAIT + 0.5
+        asked.ask(
+            "arp", lambda: host_probe.probe_arp(address, interface, mac), dict(result, error="no answer"), seconds
+        )
+
+
+def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:
+    """All facts. Slow questions run in the background while the files are read."""
+    network = host_net.read_network(host)
+    asked = host_probe.Background()
+    ask_network(asked, params, network)
+    units = read_units(host, list(UNITS))
+    node = {
+        **host_facts.read_identity(host),
+        **host_facts.read_hardware(host),
+        **network,
+        "python": platform.python_version(),
+        "os": host_facts.read_os(host),
+        "disks": {path: host_facts.read_disk(host, path) for path in params["disk_paths"]},
+        "listening": host_net.read_listening(host, params["watch_ports"]),
+        "packages": host_facts.read_packages(host, params["packages"]),
+        "kernel": read_kernel(host),
+        "units": {name: units[f"{name}.service"].info() for name in UNITS},
+        "kubernetes": read_kubernetes(host),
+    }
+    answers = asked.answers()
+    node["kubernetes"]["api"] = {url: answers[f"api {url}"] for url in params["api_urls"]}
+    node["arp"] = answers.get("arp")
+    node["vrrp"] = answers.get("vrrp", [])
+    return node
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    try:
+        check_inputs(module.params)
+        node = collect(Host(), module.params)
+    except KubeadmError as exc:
+        module.fail_json(**exc.result())
+    module.exit_json(changed=False, node=node)
+
+
+if __name__ == "__main__":
+    main()
