@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 INVENTORY ?= inventories/lab
 NODE ?= cp1
+KUBE_VERSION ?= 1.36.3
 LINK := .build/collections/ansible_collections/quorum/kubeadm
 
 .PHONY: help
@@ -23,7 +24,9 @@ venv: ## Python environment from the pinned requirements, and the collection's p
 
 .PHONY: lab
 lab: venv ## Build or reuse the artifacts, start the node containers, run site, verify
-	@python3 -m lab deps artifacts image up
+	@python3 -m lab deps
+	@python3 -m lab artifacts --kube-version $(KUBE_VERSION)
+	@python3 -m lab up
 	@ansible-playbook site.yml -i $(INVENTORY)
 
 .PHONY: lab-down

@@ -46,7 +46,7 @@ class Component:
         return cached(cache, "components", f"{self.name}-{self.version}", key, lambda work: self._make(cache, work))
 
     def _make(self, cache: Path, work: Path) -> None:
-        golang.build(cache, self.module, work, self.packages, self.flags, self.cgo)
+        golang.build(cache, self.module, work, packages=self.packages, flags=self.flags, cgo=self.cgo)
         for old, new in self.rename.items():
             (work / old).rename(work / new)
 

@@ -55,7 +55,7 @@ def _fetch(program: str, work: Path) -> None:
             tool.chmod(0o755)
 
 
-def build(cache: Path, module: Path, target: Path, packages: str, flags: tuple[str, ...], cgo: bool) -> None:
+def build(cache: Path, module: Path, target: Path, *, packages: str, flags: tuple[str, ...], cgo: bool) -> None:
     """Build `packages` of the module directory into `target`, only from what its go.sum names."""
     environment = {
         "GOTOOLCHAIN": f"go{GO_VERSION}",

@@ -18,11 +18,9 @@ from lab.debian import debootstrap, slim
 from lab.settings import LAB_DIR
 
 SUITE = "trixie"
-BASE_PACKAGES = ("base-files", "coreutils", "dash", "libc-bin", "iptables", "nftables", "conntrack", "ipset", "iproute2")
+BASE_PACKAGES = ("base-files", "coreutils", "dash", "libc-bin", "iptables", "nftables", "conntrack", "iproute2")
 NFT = "xtables-nft-multi"
-NFT_COMMANDS = tuple(
-    f"{family}tables{suffix}" for family in ("ip", "ip6") for suffix in ("", "-save", "-restore")
-)
+NFT_COMMANDS = tuple(f"{family}tables{suffix}" for family in ("ip", "ip6") for suffix in ("", "-save", "-restore"))
 BASE_SYMLINKS = {f"usr/sbin/{command}": NFT for command in NFT_COMMANDS} | {"usr/bin/sh": "dash"}
 SKELETON = {
     "etc/passwd": b"root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n",

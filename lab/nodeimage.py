@@ -39,7 +39,7 @@ def ensure(settings: Settings, suite: str = SUITES[0]) -> str:
             return name
         root = cached(settings.cache, "nodeimage", suite, key, lambda work: _make(suite, work)) / "root.tar"
         with step(f"importing {name}"):
-            changes = ['CMD ["/sbin/init"]', "STOPSIGNAL SIGRTMIN+3", "ENV container=podman"]
+            changes = ['CMD ["/usr/local/sbin/lab-init"]', "STOPSIGNAL SIGRTMIN+3", "ENV container=podman"]
             flags = [word for change in changes for word in ("--change", change)]
             output(["podman", "import", *flags, root, name])
     return name

@@ -64,9 +64,9 @@ def run(
     return subprocess.CompletedProcess(words, done.returncode, out, err)
 
 
-def output(argv: Sequence[str | Path], **kwargs: object) -> str:
+def output(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> str:
     """Return the standard output of a program that succeeded, without the last newline."""
-    return run(argv, **kwargs).stdout.strip()  # type: ignore[arg-type] - the options are those of run()
+    return run(argv, env=env).stdout.strip()
 
 
 def parallel(function: Callable[[Item], Result], items: Iterable[Item], workers: int = 8) -> list[Result]:

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import kubeadm_config
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.pki import ca_public_key_hash
+from ansible_collections.quorum.kubeadm.plugins.module_utils.pki import ca_hash
 
 
 def init_documents(cluster: Mapping[str, Any], node: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def join_documents(
     """The documents for kubeadm join; the CA is pinned by the hash of its public key."""
     try:
         return kubeadm_config.join_documents(
-            endpoint, ca_public_key_hash(ca_pem), kubeadm_config.node_inputs(node), control_plane=control_plane
+            endpoint, ca_hash(ca_pem), kubeadm_config.node_inputs(node), control_plane=control_plane
         )
     except KubeadmError as exc:
         raise AnsibleFilterError(str(exc)) from exc
@@ -44,6 +44,14 @@ def node_addresses(names: list[str], hostvars: Mapping[str, Any]) -> dict[str, s
     return out
 
 
+def node_settings(names: list[str], hostvars: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each node's labels and taints from the inventory, as kube_node takes them."""
+    return {
+        name: {"labels": hostvars[name].get("kube_node_labels", {}), "taints": hostvars[name].get("kube_node_taints", [])}
+        for name in names
+    }
+
+
 class FilterModule:
     """The filters by name."""
 
@@ -53,4 +61,5 @@ class FilterModule:
             "init_documents": init_documents,
             "join_documents": join_documents,
             "node_addresses": node_addresses,
+            "node_settings": node_settings,
         }

@@ -17,8 +17,14 @@ from typing import Any
 _KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_./-]*):(?: +(.*))?")
 _INT = re.compile(r"0|[1-9][0-9]{0,17}")
 # Words, paths, URLs, base64, versions; addresses, networks and durations are what may begin with a digit.
-_PLAIN = re.compile(r"[A-Za-z/_](?:[A-Za-z0-9/_.@+=,-]|:(?=[A-Za-z0-9/_.@+=,-])| (?=[A-Za-z0-9/_.@+=,-]))*")
-_NUMERIC = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?|(?:[0-9]+(?:h|m|s|ms))+")
+_SAFE = r"[A-Za-z0-9/_.@+=,:-]"
+_REST = rf"(?:[A-Za-z0-9/_.@+=,-]|[: ](?={_SAFE}))*"
+_PLAIN = re.compile(rf"[A-Za-z/_]{_REST}")
+_NUMERIC = re.compile(
+    rf"[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}(?:[/,]{_REST})?"
+    r"|[0-9][0-9a-fA-F:]*::[0-9a-fA-F:]*(?:(?<!:)|/[0-9]{1,3})"
+    r"|(?:[0-9]+(?:h|m|s|ms))+"
+)
 _SINGLE = re.compile(r"'((?:[^'\x00-\x1f\x7f-\xa0\ufeff]|'')*)'")
 _DOUBLE = re.compile(r'"(?:[^"\\\x00-\x1f\x7f-\xa0\ufeff]|\\["\\/bfnrt])*"')
 _RESERVED = re.compile(r"null|true|false|yes|no|on|off", re.IGNORECASE)

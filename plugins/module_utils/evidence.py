@@ -5,20 +5,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 from .facts import KubernetesFacts, Node, same_ca
 from .preflight_inputs import CONTROL_PLANE, ETCD, Inputs
 
 INIT = "init"
+THE_VIP = "the VIP"
 
 
 @dataclass(frozen=True)
 class Evidence:
     """live: control planes whose own address answers. vip_live: the VIP answers.
 
-    sick: API addresses that answer but are not ready. traces: host to what a cluster left there.
+    sick: control planes, or "the VIP", where something answers that is not ready.
+    traces: host to what a cluster left there.
     starters: control planes on which nothing but a beginning of ours was found: an unfinished init, or a CA alone.
     unknown: control planes and etcd hosts of the inventory about which nothing is known.
     """
@@ -84,11 +86,18 @@ def _starts(facts: KubernetesFacts) -> bool:
 
 
 def _live_ca(nodes: Mapping[str, Node], live: frozenset[str], fallback: str) -> str:
-    """The CA of the control planes that answer; the controller's kubeconfig knows it when none of them is in the play."""
+    """The CA of the control planes that answer, else the one in the controller's kubeconfig."""
     for name in sorted(live & set(nodes)):
         if nodes[name].kubernetes.ca_pem:
             return nodes[name].kubernetes.ca_pem
     return fallback if live else ""
+
+
+def _sick(
+    answers: Mapping[tuple[str, int], bool], owners: Mapping[tuple[str, int], str], nodes: Mapping[str, Node]
+) -> tuple[str, ...]:
+    found = {owners[key] for key, ready in answers.items() if not ready and key in owners}
+    return tuple(sorted(name for name in found if name not in nodes or nodes[name].kubernetes.runs_api))
 
 
 def collect(inputs: Inputs, nodes: Mapping[str, Node]) -> Evidence:
@@ -113,7 +122,7 @@ def collect(inputs: Inputs, nodes: Mapping[str, Node]) -> Evidence:
         live=live,
         vip_live=answers.get(vip, False),
         vip_asked=any((probe.host, probe.port) == vip for node in nodes.values() for probe in node.kubernetes.probes),
-        sick=tuple(sorted(f"{address}:{port}" for (address, port), ready in answers.items() if not ready)),
+        sick=_sick(answers, {**own, vip: THE_VIP}, nodes),
         traces=found,
         starters=starters,
         unknown=tuple(sorted(name for name in members if name not in nodes)),
@@ -121,14 +130,22 @@ def collect(inputs: Inputs, nodes: Mapping[str, Node]) -> Evidence:
     )
 
 
+def _elsewhere(evidence: Evidence) -> set[str]:
+    """Where something of a cluster answers that is none of the beginnings; behind the VIP there may be a beginning."""
+    answering = {*evidence.live, *evidence.sick, *([THE_VIP] if evidence.vip_live else [])}
+    beginnings = answering & set(evidence.starters)
+    return answering - beginnings - ({THE_VIP} if beginnings else set())
+
+
 def is_unfinished_init(evidence: Evidence, nodes: Mapping[str, Node]) -> bool:
     """Whether all that was found is a beginning: an init that goes on where it was killed.
 
-    Hosts that joined the beginning's own cluster while its API answers do not speak against it.
+    Hosts that joined the beginning's own cluster do not speak against it while its API answers.
     """
-    if not evidence.starters or evidence.live - set(evidence.starters):
+    if not evidence.starters or _elsewhere(evidence):
         return False
     if not evidence.live:
-        return not evidence.vip_live and not evidence.sick_elsewhere(nodes) and not evidence.traces
+        return not evidence.traces
+    joined = [nodes[name].kubernetes for name in evidence.traces]
     ca_pem = nodes[min(evidence.live)].kubernetes.ca_pem
-    return all(same_ca(nodes[name].kubernetes.ca_pem or nodes[name].kubernetes.kubelet_ca_pem, ca_pem) for name in evidence.traces)
+    return all(same_ca(facts.ca_pem or facts.kubelet_ca_pem, ca_pem) for facts in joined)

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 # /readyz without credentials: 401 and 403 come from a server whose anonymous access is off.
@@ -77,7 +78,7 @@ class VrrpPeer:
 
 @dataclass(frozen=True)
 class KubernetesFacts:
-    """What is on the host of a cluster. manifests: static pod name to image. marker: our unfinished action, "" when none."""
+    """What a cluster put on the host. manifests: static pod to image. marker: our unfinished action, "" when none."""
 
     kubelet_version: str = ""
     containerd_version: str = ""
@@ -147,8 +148,12 @@ def _map(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
 def _rows(value: Any) -> list[Mapping[str, Any]]:
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, (list, tuple)) else []
+    return [row for row in _list(value) if isinstance(row, Mapping)]
 
 
 def _number(value: Any) -> int | None:
@@ -170,7 +175,9 @@ def endpoint_of(url: str) -> tuple[str, int]:
 
 
 def _probes(api: Mapping[str, Any]) -> tuple[Probe, ...]:
-    return tuple(Probe(*endpoint_of(str(url)), _number(_map(answer).get("status"))) for url, answer in sorted(api.items()))
+    return tuple(
+        Probe(*endpoint_of(str(url)), _number(_map(answer).get("status"))) for url, answer in sorted(api.items())
+    )
 
 
 def _addresses(rows: Any) -> tuple[Address, ...]:
@@ -204,13 +211,16 @@ def _disks(values: Mapping[str, Any]) -> dict[str, Disk]:
 
 def _listening(rows: Any) -> tuple[Listener, ...]:
     return tuple(
-        Listener(_number(row.get("port")) or 0, _text(row.get("address")), _text(row.get("process"))) for row in _rows(rows)
+        Listener(_number(row.get("port")) or 0, _text(row.get("address")), _text(row.get("process")))
+        for row in _rows(rows)
     )
 
 
 def _vrrp(rows: Any) -> tuple[VrrpPeer, ...]:
     return tuple(
-        VrrpPeer(_text(row.get("source")), _number(row.get("vrid")) or 0, tuple(_text(vip) for vip in row.get("vip") or []))
+        VrrpPeer(
+            _text(row.get("source")), _number(row.get("vrid")) or 0, tuple(_text(vip) for vip in _list(row.get("vip")))
+        )
         for row in _rows(rows)
     )
 
@@ -252,7 +262,7 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         arch=_text(system.get("arch")),
         cpu_count=_number(raw.get("cpu_count")) or None,
         memory_mib=_number(raw.get("memory_mib")) or None,
-        swap=tuple(_text(device) for device in raw.get("swap") or []),
+        swap=tuple(_text(device) for device in _list(raw.get("swap"))),
         cgroup=_text(raw.get("cgroup")),
         init=_text(raw.get("init")),
         epoch=float(epoch) if isinstance(epoch, (int, float)) else None,
@@ -262,7 +272,11 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         macs=frozenset(_text(mac).lower() for mac in _map(raw.get("macs")).values() if mac),
         listening=_listening(raw.get("listening")),
         packages=_present(_map(raw.get("packages"))),
-        features={str(key): value for key, value in _map(_map(raw.get("kernel")).get("features")).items() if isinstance(value, bool)},
+        features={
+            str(key): value
+            for key, value in _map(_map(raw.get("kernel")).get("features")).items()
+            if isinstance(value, bool)
+        },
         arp_address=_text(arp.get("address")) if arp.get("answered") else "",
         arp_mac=_text(arp.get("mac")).lower() if arp.get("answered") else "",
         vrrp=_vrrp(raw.get("vrrp")),

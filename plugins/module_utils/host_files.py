@@ -9,6 +9,7 @@ import errno
 import grp
 import os
 import pwd
+import re
 import shutil
 import stat
 import tempfile
@@ -16,7 +17,7 @@ from typing import Callable
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import CommandError, InputError, RefusedError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import Change, Entry, FilePlan, describe
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host, Labeller
 
 TEMPORARY = ".{}.quorum-new"
 
@@ -37,12 +38,10 @@ def account_id(kind: str, name: str, path: str, *, may_be_missing: bool) -> int 
 class Files:
     """Plans and writes files on one host. `label` copies the security context that `path` has or shall have."""
 
-    def __init__(
-        self, host: Host, *, check_mode: bool = False, label: Callable[[str, str], None] | None = None
-    ) -> None:
+    def __init__(self, host: Host, *, check_mode: bool = False, label: Labeller = None) -> None:
         self.host = host
         self.check_mode = check_mode
-        self.label = label or (lambda written, path: None)
+        self.label = label
 
     def plan(self, directories: list[Entry], files: list[Entry], absent: list[str]) -> FilePlan:
         plan = FilePlan()
@@ -96,14 +95,16 @@ class Files:
 
     def _compare(self, entry: Entry) -> Change | None:
         target = os.path.realpath(self.host.real(entry.path))
+        uid, gid = self._ids(entry)
         try:
             info = os.stat(target)
         except FileNotFoundError:
             return Change(entry, target, "create", None, f"create {describe(entry)}")
         except OSError as exc:
             raise RefusedError("a path cannot be looked at", where=entry.path, found=str(exc)) from exc
-        if stat.S_ISDIR(info.st_mode) != (entry.content is None):
-            found = "a directory" if stat.S_ISDIR(info.st_mode) else "not a directory"
+        if not (stat.S_ISDIR if entry.content is None else stat.S_ISREG)(info.st_mode):
+            found = "a directory" if stat.S_ISDIR(info.st_mode) else "not a directory and not a plain file"
+            found = "a file" if stat.S_ISREG(info.st_mode) else found
             raise RefusedError(
                 "the path is taken by something else", where=entry.path, found=found, next_step="move it away"
             )
@@ -114,7 +115,6 @@ class Files:
         before = f"{stat.S_IMODE(info.st_mode):04o} {info.st_uid}:{info.st_gid}"
         if old != entry.content:
             return Change(entry, target, "content", old, f"write {describe(entry)}", before)
-        uid, gid = self._ids(entry)
         if (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid) == (entry.mode, uid, gid):
             return None
         return Change(entry, target, "attributes", old, f"set {describe(entry)}, was {before}", before)
@@ -126,27 +126,29 @@ class Files:
     def validate(self, plan: FilePlan) -> list[str]:
         """Run the validators on copies in a private directory. Returns what could not be validated in check mode."""
         notes = []
-        for change in plan.files:
-            self._ids(change.entry)
-            if not change.entry.validate or change.kind == "attributes":
+        coming = [change.entry for change in plan.files if change.kind != "attributes"]
+        for entry in coming:
+            if not entry.validate:
                 continue
-            if self.check_mode and not self.host.which(change.entry.validate[0]):
-                notes.append(f"{change.entry.path} was not validated: {change.entry.validate[0]} is not installed yet")
+            if self.check_mode and not self.host.which(entry.validate[0]):
+                notes.append(f"{entry.path} was not validated: {entry.validate[0]} is not installed yet")
                 continue
-            self._validate(change.entry)
+            self._validate(entry, coming)
         return notes
 
-    def _validate(self, entry: Entry) -> None:
+    def _validate(self, entry: Entry, coming: list[Entry]) -> None:
         memory = self.host.real("/run")
         folder = tempfile.mkdtemp(prefix="quorum-", dir=memory if os.access(memory, os.W_OK) else None)
         try:
-            copy = os.path.join(folder, os.path.basename(entry.path))
-            _create(copy, entry.content or b"", 0o600)
-            answer = self.host.run([word.replace("{}", copy) for word in entry.validate])
+            copies = _stage(folder, entry, coming)
+            answer = self.host.run([word.replace("{}", copies[entry.path]) for word in entry.validate])
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if answer.code:
-            said = "(withheld: the file is secret)" if entry.secret else answer.text.replace(copy, entry.path)[-2000:]
+            said = answer.text
+            for path, copy in copies.items():
+                said = said.replace(copy, path)
+            said = "(withheld: the file is secret)" if entry.secret else said[-2000:]
             what = f"{entry.validate[0]} does not accept the new file; nothing was changed"
             if answer.code == 127:
                 what = f"{entry.validate[0]}, which validates the new file, is not installed; nothing was changed"
@@ -160,7 +162,7 @@ class Files:
             if change.kind == "create":
                 os.mkdir(change.target, 0o700)
             self._finish(change.target, change.entry)
-            self.label(change.target, change.entry.path)
+            self._relabel(change.target, change.entry.path)
         for change in plan.files:
             if change.kind == "attributes":
                 self._finish(change.target, change.entry)
@@ -180,7 +182,7 @@ class Files:
         content = change.entry.content or b""
         try:
             _create(temporary, content, 0o600, lambda path: self._finish(path, change.entry))
-            self.label(temporary, change.entry.path)
+            self._relabel(temporary, change.entry.path)
             os.rename(temporary, change.target)
         except OSError as exc:
             if os.path.lexists(temporary):
@@ -193,12 +195,33 @@ class Files:
             self._finish(change.target, change.entry)
         _sync_directory(os.path.dirname(change.target))
 
+    def _relabel(self, written: str, path: str) -> None:
+        if self.label:
+            self.label(written, path)
+
     def _finish(self, path: str, entry: Entry) -> None:
         uid, gid = self._ids(entry)
         info = os.stat(path)
         if (info.st_uid, info.st_gid) != (uid, gid):
             os.chown(path, -1 if uid is None else uid, -1 if gid is None else gid)
         os.chmod(path, entry.mode)
+
+
+def _stage(folder: str, entry: Entry, coming: list[Entry]) -> dict[str, str]:
+    """A copy of the file, and of the coming files that it names: a configuration may refer to a file of this call."""
+    content = entry.content or b""
+    copies = {}
+    for number, other in enumerate(coming):
+        mention = re.compile(re.escape(other.path.encode()) + rb"(?![\w./-])")
+        if other is not entry and not mention.search(content):
+            continue
+        copies[other.path] = os.path.join(folder, str(number), os.path.basename(other.path))
+        os.mkdir(os.path.dirname(copies[other.path]), 0o700)
+        if other is not entry:
+            _create(copies[other.path], other.content or b"", 0o600)
+            content = mention.sub(copies[other.path].encode().replace(b"\\", rb"\\"), content)
+    _create(copies[entry.path], content, 0o600)
+    return copies
 
 
 def _create(path: str, content: bytes, mode: int, finish: Callable[[str], None] | None = None) -> None:

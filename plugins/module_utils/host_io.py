@@ -8,8 +8,23 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
+from typing import Any, Callable, Optional
 
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+
+# Gives what was written at the first path the security context that belongs to the second.
+Labeller = Optional[Callable[[str, str], None]]
+
+
+def labeller(module: Any) -> Labeller:
+    """SELinux contexts by an AnsibleModule's own means; None where there is no SELinux."""
+    if not module.selinux_enabled():
+        return None
+
+    def label(written: str, path: str) -> None:
+        module.set_context_if_different(written, module.selinux_default_context(path), False)
+
+    return label
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 # Copyright: quorum.kubeadm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernel modules, features and sysctls, from files alone: in a container modprobe fails though a feature is built in."""
+"""Kernel modules, features and sysctls, from files alone: modprobe fails in containers for what is built in."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Kernel:
     def _in_list(self, listing: str, name: str) -> bool:
         text = self._text(listing, f"/lib/modules/{self.release}/{listing}")
         pattern = re.escape(name).replace("_", "[_-]")
-        return bool(re.search(rf"(^|/){pattern}\.ko(\.[a-z0-9]+)?(:|$)", text, re.MULTILINE))
+        return bool(re.search(rf"^(?:[^\s:]*/)?{pattern}\.ko(?:\.[a-z0-9]+)?(?::|$)", text, re.MULTILINE))
 
     def _is_configured(self, name: str, value: str) -> bool:
         if "config" not in self._lists:

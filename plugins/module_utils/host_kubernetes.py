@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 from typing import Any
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import Memory
 
 MARKER = "/etc/kubernetes/quorum-kubeadm.json"
 BUNDLE_STATE = "/var/lib/quorum-kubeadm/bundle.json"
@@ -98,49 +98,20 @@ def directory_state(host: Host, path: str) -> str:
 
 
 def read_versions(host: Host) -> dict[str, str | None]:
-    """Versions of the programs: from the bundle's or our own memory while the file is the same, else by asking it."""
-    bundle = _json_object(host.read_text(BUNDLE_STATE)).get("files")
-    cache = _json_object(host.read_text(VERSION_CACHE))
+    """Versions of the programs: remembered from the bundle or from before while the file is the same, else asked."""
+    bundle, cache = Memory(host, BUNDLE_STATE), Memory(host, VERSION_CACHE)
     versions: dict[str, str | None] = {}
     asked = {}
     for name, argv in PROGRAMS.items():
-        identity = host.identity(argv[0])
-        known = _remembered(bundle, argv[0], identity) or _remembered(cache, argv[0], identity)
-        versions[name] = known
-        if identity and not known:
+        versions[name] = bundle.recall(argv[0], "version") or cache.recall(argv[0], "version")
+        if not versions[name] and host.exists(argv[0]):
             asked[name] = host.start([host.real(argv[0]), *argv[1:]])
     for name, process in asked.items():
         versions[name] = parse_version(host.finish(process, timeout=20).out)
-        cache[PROGRAMS[name][0]] = {"id": host.identity(PROGRAMS[name][0]), "version": versions[name]}
+        cache.learn(PROGRAMS[name][0], version=versions[name])
     if asked:
-        _remember(host, cache)
+        cache.save()
     return {f"{name}_version": version for name, version in versions.items()}
-
-
-def _json_object(text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _remembered(memory: Any, path: str, identity: list[int] | None) -> str | None:
-    entry = memory.get(path) if isinstance(memory, dict) else None
-    if identity and isinstance(entry, dict) and entry.get("id") == identity:
-        return entry.get("version")
-    return None
-
-
-def _remember(host: Host, cache: dict[str, Any]) -> None:
-    path = host.real(VERSION_CACHE)
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as stream:
-            json.dump(cache, stream)
-        os.rename(f"{path}.{os.getpid()}", path)
-    except OSError:
-        return  # It is only a shortcut for the next run.
 
 
 def read_kubernetes(host: Host) -> dict[str, Any]:

@@ -121,7 +121,8 @@ def _kernel_address(raw: str) -> str:
     """The kernel prints addresses as 32-bit words in the machine's byte order (little endian on our platforms)."""
     content = bytes.fromhex(raw)
     content = b"".join(content[i : i + 4][::-1] for i in range(0, len(content), 4))
-    return str(ipaddress.ip_address(content))
+    address = ipaddress.ip_address(content)
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def socket_owners(host: Host, inodes: set[int]) -> dict[int, str]:

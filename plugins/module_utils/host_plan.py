@@ -56,7 +56,8 @@ class Plan:
     units: UnitPlan
 
     def steps(self) -> list[str]:
-        return self.files.steps() + [setting.text for setting in self.settings] + self.units.steps()
+        settings = [setting.text for setting in self.settings]
+        return self.units.early.steps() + self.files.steps() + settings + self.units.late.steps()
 
     def result(self) -> dict[str, Any]:
         others = [setting.text for setting in self.settings] + self.units.steps()
@@ -65,6 +66,7 @@ class Plan:
             "changed": bool(self.steps()),
             "changed_files": self.files.changed,
             "changed_units": list(self.units.changed),
+            "running_units": list(self.units.running),
             "steps": self.steps(),
             "diff": self.files.diffs() + prepared,
         }
@@ -122,6 +124,7 @@ def _unit_plan(host: Host, files: FilePlan, options: list[dict[str, Any]], *, ch
 
 def apply_plan(host: Host, files: Files, plan: Plan, timeout: float, *, effects: bool) -> None:
     if effects:
+        apply_units(host, plan.units.early, timeout)
         files.apply(plan.files)
         apply_settings(host, list(plan.settings))
-        apply_units(host, plan.units, timeout)
+        apply_units(host, plan.units.late, timeout)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import struct
 import threading
@@ -57,7 +58,7 @@ def parse_status(answer: bytes) -> int | None:
 
 def probe_api(url: str, timeout: float = API_TIMEOUT) -> dict[str, Any]:
     """GET /readyz without credentials. Who answers is judged elsewhere: here no certificate is verified or trusted."""
-    import ssl  # Slow to import, and most calls ask no API.
+    import ssl  # noqa: PLC0415 - slow to import, and most calls ask no API
 
     started = time.monotonic()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -135,8 +136,6 @@ def parse_vrrp(packet: bytes) -> dict[str, Any] | None:
 
 def listen_vrrp(seconds: float, addresses: list[str]) -> list[dict[str, Any]]:
     """Who speaks VRRP to this host, by multicast or unicast. A firewall does not hide it from a packet socket."""
-    import ctypes
-
     # Classic BPF: keep IPv4 packets of protocol 112, so that a busy host does not wake us for each packet.
     program = struct.pack("HBBI" * 4, 0x30, 0, 0, 9, 0x15, 0, 1, VRRP, 6, 0, 0, 0xFFFF, 6, 0, 0, 0)
     code = ctypes.create_string_buffer(program)

@@ -18,6 +18,8 @@ RUNNING = ("active", "reloading", "refreshing")
 ENABLED = ("enabled", "static", "alias", "indirect", "generated")
 DISABLED = ("disabled", "static", "alias", "indirect", "generated", "masked", "masked-runtime", "")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@\\-]{0,254}")
+EARLY = ("disable", "stop")
+LATE = ("unmask", "daemon-reload", "mask", "enable", "reset-failed", "start")
 LOG_LINES = 20
 SETTLE_SECONDS = 0.3
 
@@ -56,14 +58,24 @@ class Wish:
 
 @dataclass(frozen=True)
 class UnitPlan:
-    """The verbs to run and the units for each, in this order."""
+    """The verbs to run and the units for each, in this order. Some come before files change: what is stopped, is
+    stopped while its unit file is still there."""
 
     verbs: tuple[tuple[str, tuple[str, ...]], ...]
     awaited: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
 
     @property
     def changed(self) -> tuple[str, ...]:
         return tuple(sorted({name for _verb, names in self.verbs for name in names}))
+
+    @property
+    def early(self) -> UnitPlan:
+        return UnitPlan(tuple(step for step in self.verbs if step[0] in EARLY))
+
+    @property
+    def late(self) -> UnitPlan:
+        return UnitPlan(tuple(step for step in self.verbs if step[0] not in EARLY), self.awaited)
 
     def steps(self) -> list[str]:
         return [f"{verb} {' '.join(names)}".strip() for verb, names in self.verbs]
@@ -127,8 +139,9 @@ def plan_units(wishes: list[Wish], have: dict[str, Unit], *, reload: bool, expec
             awaited.append(wish.name)
     if reload or any(unit.reload_needed for unit in have.values()):
         chosen["daemon-reload"] = []
-    order = ("unmask", "daemon-reload", "mask", "enable", "disable", "stop", "reset-failed", "start")
-    return UnitPlan(tuple((verb, tuple(chosen[verb])) for verb in order if verb in chosen), tuple(awaited))
+    verbs = tuple((verb, tuple(chosen[verb])) for verb in (*EARLY, *LATE) if verb in chosen)
+    running = sorted(name for name, unit in have.items() if unit.active in RUNNING)
+    return UnitPlan(verbs, tuple(awaited), tuple(running))
 
 
 def _is_absence(wish: Wish) -> bool:

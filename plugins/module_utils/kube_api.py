@@ -28,6 +28,7 @@ MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 # The API server is starting, overloaded, or its etcd has just changed leader.
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
+TOKEN_TYPE = "bootstrap.kubernetes.io/token"  # noqa: S105 - the type's name, no secret
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "kubeconfig": {"type": "path", "required": True},
@@ -113,6 +114,9 @@ class KubeApi:
         asked = dict(query or {})
         if self.dry_run and method != "GET":
             asked["dryRun"] = "All"
+            # With options in the body, the API server does not look at the query: it would really delete.
+            if method == "DELETE":
+                body = {"kind": "DeleteOptions", "apiVersion": "v1", **(body or {}), "dryRun": ["All"]}
         target = f"{path}?{urlencode(asked)}" if asked else path
         payload = None if body is None else json.dumps(body).encode()
         headers = self._headers if payload is None else {**self._headers, "Content-Type": content_type}
@@ -233,9 +237,20 @@ class KubeApi:
         )
 
 
-def secret_path(name: str, namespace: str = "kube-system") -> str:
-    """The path of a Secret."""
-    return f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}"
+def secret_path(name: str = "") -> str:
+    """The path of a Secret in kube-system; of all of them when there is no name."""
+    base = "/api/v1/namespaces/kube-system/secrets"
+    return f"{base}/{quote(name, safe='')}" if name else base
+
+
+def node_path(name: str = "") -> str:
+    """The path of a node; of all of them when there is no name."""
+    return f"/api/v1/nodes/{quote(name, safe='')}" if name else "/api/v1/nodes"
+
+
+def token_secrets(api: KubeApi) -> list[Object]:
+    """The Secrets of all bootstrap tokens."""
+    return api.list(secret_path(), {"fieldSelector": f"type={TOKEN_TYPE}"})
 
 
 def _endpoint(url: str) -> str:

@@ -47,7 +47,8 @@ def want(node: str, raw: Any) -> Want:
     where = f"node {node}"
     if not isinstance(raw, Mapping) or set(raw) - {"labels", "taints"}:
         raise InputError("A node takes labels and taints", where=where, found=str(raw)[:200])
-    labels, taints = raw.get("labels") or {}, raw.get("taints") or []
+    labels, taints = raw.get("labels"), raw.get("taints")
+    labels, taints = {} if labels is None else labels, [] if taints is None else taints
     if not isinstance(labels, Mapping) or not isinstance(taints, list):
         raise InputError("Labels are a mapping and taints a list", where=where, found=str(raw)[:200])
     return Want(

@@ -1,24 +1,18 @@
 # Copyright: quorum.kubeadm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an object's apiVersion and kind to its path in the API, by asking the API; and the order of applying."""
+"""From an object's apiVersion and kind to its path in the API, by asking the API."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from .errors import ApiError, InputError
+from .errors import ApiError
 
 Object = dict[str, Any]
-# What others live in, or are an instance of, comes first.
-_VERSION = re.compile(r"(?:[a-z0-9.-]+/)?v[a-z0-9]+")
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-_NAME = re.compile(r"(?!\.\.?$)[^/%\x00-\x20]{1,253}")
-_FIRST = ("Namespace", "CustomResourceDefinition")
 
 
 @dataclass(frozen=True)
@@ -76,49 +70,3 @@ class Discovery:
             for entry in listing.get("resources") or []
             if "/" not in entry["name"]
         }
-
-
-def flatten(documents: Iterable[Any]) -> list[Object]:
-    """The objects of these documents, in the order of applying: Lists unpacked, empty documents left out."""
-    objects: list[Object] = []
-    for document in documents:
-        if document is None:
-            continue
-        if isinstance(document, dict) and str(document.get("kind", "")).endswith("List") and "items" in document:
-            objects += flatten(document["items"] or [])
-        else:
-            objects.append(document)
-    for number, obj in enumerate(objects, 1):
-        _check(number, obj)
-    return sorted(objects, key=_rank)
-
-
-def title(obj: Mapping[str, Any]) -> str:
-    """How people call an object: Kind namespace/name."""
-    metadata = obj["metadata"]
-    namespace = metadata.get("namespace")
-    return f"{obj['kind']} {namespace + '/' if namespace else ''}{metadata['name']}"
-
-
-def _rank(obj: Object) -> int:
-    return _FIRST.index(obj["kind"]) if obj["kind"] in _FIRST else len(_FIRST)
-
-
-def _check(number: int, obj: Any) -> None:
-    if not isinstance(obj, dict):
-        found = f"a {type(obj).__name__}, not a mapping"
-    else:
-        metadata = obj.get("metadata")
-        metadata = metadata if isinstance(metadata, dict) else {}
-        values = {"apiVersion": (obj.get("apiVersion"), _VERSION), "kind": (obj.get("kind"), _KIND)}
-        values["metadata.name"] = (metadata.get("name"), _NAME)
-        values["metadata.namespace"] = (metadata.get("namespace") or "default", _NAME)
-        bad = [key for key, (value, form) in values.items() if not (isinstance(value, str) and form.fullmatch(value))]
-        if not bad:
-            return
-        found = f"{', '.join(bad)} missing or not valid"
-    raise InputError(
-        f"Object number {number} of the manifest is not a Kubernetes object",
-        found=found,
-        next_step="Give every object an apiVersion, a kind and a metadata.name (generateName cannot be applied twice)",
-    )

@@ -49,6 +49,8 @@ INIT_TOKEN = {
     "usages": ["signing", "authentication"],
     "groups": ["system:bootstrappers:kubeadm:default-node-token"],
 }
+# A longer log line says nothing more that helps.
+LINE_LENGTH = 300
 SECRET_TEXT = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b|\b[0-9a-f]{64}\b")
 
 
@@ -211,7 +213,7 @@ def apply_plan(io: NodeIo, plan: Plan, documents: list[dict[str, Any]], secrets:
             raise CommandError(
                 f"kubeadm could not {step.does} (exit {code})",
                 where="kubeadm " + " ".join(step.words),
-                found="\n".join(lines[-20:]) + "\n--- kubelet\n" + censor(io.journal("kubelet", 20)),
+                found=_tail(lines) + _kubelet_log(io, plan.action),
                 next_step="mend what kubeadm names and run the same playbook again: it goes on from here",
             )
         output += lines[-5:]
@@ -221,6 +223,17 @@ def apply_plan(io: NodeIo, plan: Plan, documents: list[dict[str, Any]], secrets:
     if plan.steps and plan.action in ("init", "join"):
         io.remove(MARKER)
     return output
+
+
+def _tail(lines: list[str]) -> str:
+    return "\n".join(line[:LINE_LENGTH] for line in lines[-20:])
+
+
+def _kubelet_log(io: NodeIo, action: str) -> str:
+    """What the kubelet said last, for the actions that wait for it."""
+    if action not in ("init", "join"):
+        return ""
+    return "\n--- kubelet\n" + _tail(censor(io.journal("kubelet", 20)).splitlines())
 
 
 class Host:

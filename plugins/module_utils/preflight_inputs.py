@@ -9,8 +9,9 @@ A value that cannot be used becomes None and a finding, so that one report still
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Mapping
+from typing import Any
 
 from . import input_types as read
 from .findings import Finding, fatal
@@ -52,12 +53,12 @@ class Rules:
     min_memory_worker: int = 700
     min_cpus_control_plane: int = 2
     min_free: Mapping[str, int] = field(default_factory=dict)
-    eviction_hard: Mapping[str, str] = field(default_factory=dict)
-    image_gc_high_percent: int = 85
+    kubelet_config: Mapping[str, Any] = field(default_factory=lambda: read.kubelet_config({}))
     max_clock_skew: float = 2.0
     swap: str = "off"
     allow_cgroup_v1: bool = False
     allow_even: bool = False
+    allow_no_lb: bool = False
     allow_unsupported_os: bool = False
 
 
@@ -74,10 +75,12 @@ class Inputs:
     pod_cidr: ipaddress.IPv4Network | ipaddress.IPv6Network | None
     service_cidr: ipaddress.IPv4Network | ipaddress.IPv6Network | None
     cni: str
+    api_via: str
     rules: Rules
     inventory: str = ""
     limit: str = ""
     ca_pem: str = ""
+    api_version: str = ""
 
     def members(self, group: str) -> list[HostInputs]:
         """The hosts of a group, in the inventory's order."""
@@ -111,12 +114,12 @@ RULES: dict[str, read.Reader] = {
     "min_memory_worker": read.whole(1, 10**9),
     "min_cpus_control_plane": read.whole(1, 10**4),
     "min_free": read.sizes,
-    "eviction_hard": read.thresholds,
-    "image_gc_high_percent": read.whole(1, 100),
+    "kubelet_config": read.kubelet_config,
     "max_clock_skew": read.seconds,
     "swap": read.choice("off", "keep"),
     "allow_cgroup_v1": read.truth,
     "allow_even": read.truth,
+    "allow_no_lb": read.truth,
     "allow_unsupported_os": read.truth,
 }
 HOST: dict[str, tuple[read.Reader, Any]] = {
@@ -197,6 +200,13 @@ def _host(name: str, raw: Mapping[str, Any], findings: list[Finding]) -> HostInp
     )
 
 
+def _unreadable(hosts: Mapping[str, Any]) -> Iterable[Finding]:
+    """Variables whose template failed: the caller passes the reason on instead of a value."""
+    for name, raw in hosts.items():
+        for key, reason in (raw.get("unreadable") or {}).items():
+            yield fatal(name, "input", f"{key} cannot be read: {reason}", f"correct {key} in the inventory")
+
+
 def _disagreements(hosts: Mapping[str, Any], cluster: Mapping[str, Any]) -> Iterable[Finding]:
     """A variable of the whole cluster that one host sees with another value."""
     for name, raw in hosts.items():
@@ -207,7 +217,10 @@ def _disagreements(hosts: Mapping[str, Any], cluster: Mapping[str, Any]) -> Iter
 
 
 def parse_inputs(raw: Mapping[str, Any]) -> tuple[Inputs, list[Finding]]:
-    """cluster, hosts, rules, inventory, limit and ca_pem to Inputs, with what is wrong with them."""
+    """cluster, hosts, rules, inventory, limit, ca_pem and api_version to Inputs, with what is wrong with them.
+
+    ca_pem and api_version: what the controller's kubeconfig tells where no control plane is in the play.
+    """
     findings: list[Finding] = []
     given, hosts = raw.get("cluster") or {}, raw.get("hosts") or {}
     for name in ("kube_version", "kube_vip", "kube_pod_cidr", "kube_service_cidr"):
@@ -215,6 +228,7 @@ def parse_inputs(raw: Mapping[str, Any]) -> tuple[Inputs, list[Finding]]:
             findings.append(fatal("", "input", f"{name} is not set", f"set {name} in the inventory, for all hosts"))
     cluster = _read_all("", given, CLUSTER, findings)
     findings += _disagreements(hosts, given)
+    findings += _unreadable(hosts)
     inputs = Inputs(
         hosts={str(name): _host(str(name), values, findings) for name, values in hosts.items()},
         version=cluster["kube_version"],
@@ -225,9 +239,11 @@ def parse_inputs(raw: Mapping[str, Any]) -> tuple[Inputs, list[Finding]]:
         pod_cidr=cluster["kube_pod_cidr"],
         service_cidr=cluster["kube_service_cidr"],
         cni=cluster["kube_cni"],
+        api_via=cluster["kube_api_via"],
         rules=_rules(raw.get("rules") or {}, findings),
         inventory=str(raw.get("inventory") or ""),
         limit=str(raw.get("limit") or ""),
         ca_pem=str(raw.get("ca_pem") or ""),
+        api_version=str(raw.get("api_version") or ""),
     )
     return inputs, findings

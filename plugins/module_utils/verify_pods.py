@@ -9,6 +9,7 @@ They are asked through the API server's proxy, so nothing but the API has to be 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -199,13 +200,11 @@ class ProbePods:
             step = "Look at the API server; the message says what it refuses"
             return [Row("probe pods", self.spec.namespace, "fail", exc.found or exc.what, step, SHORT_PATIENCE)]
 
-    def close(self) -> None:
+    def close(self, api: Api) -> None:
         """Delete the namespace with everything in it. What cannot be deleted is swept by a later run."""
         if "namespace" in self._created:
-            try:
-                self.connect().delete(f"{_NAMESPACES}/{self.spec.namespace}")
-            except KubeadmError:
-                return
+            with contextlib.suppress(KubeadmError):
+                api.delete(f"{_NAMESPACES}/{self.spec.namespace}")
 
     def _path(self, kind: str) -> str:
         return f"{_NAMESPACES}/{self.spec.namespace}/{kind}"

@@ -76,7 +76,10 @@ def component(kube_version: str, name: str) -> str:
     release = release_for(kube_version)
     if name not in COMPONENTS:
         raise InputError(
-            f"no component {name!r} in the table", where="versions", found=name, next_step=f"use {', '.join(COMPONENTS)}"
+            f"no component {name!r} in the table",
+            where="versions",
+            found=name,
+            next_step=f"use {', '.join(COMPONENTS)}",
         )
     return str(getattr(release, name))
 

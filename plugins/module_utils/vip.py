@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from .errors import InputError
 
@@ -19,7 +20,10 @@ def _ipv4(vip: str) -> ipaddress.IPv4Address:
         return ipaddress.IPv4Address(vip)
     except ValueError as exc:
         raise InputError(
-            "the VIP is not an IPv4 address", where="kube_vip", found=repr(vip)[:60], next_step="write it like 192.0.2.10"
+            "the VIP is not an IPv4 address",
+            where="kube_vip",
+            found=repr(vip)[:60],
+            next_step="write it like 192.0.2.10",
         ) from exc
 
 

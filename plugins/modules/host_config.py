@@ -13,7 +13,8 @@ version_added: 0.1.0
 author:
   - quorum.kubeadm contributors (@quorum-kubeadm)
 description:
-  - Plans everything first, runs every validator on a private copy, and only then writes. When anything is refused, nothing has changed.
+  - Plans everything first, runs every validator on a private copy, and only then writes.
+  - When anything is refused, nothing has changed.
   - Files are written atomically. C(systemctl daemon-reload) runs by itself when systemd says so or a unit file changed.
   - A restart is not made here. Notify a handler.
 options:
@@ -39,13 +40,15 @@ options:
         type: str
         default: root
   files:
-    description: Files that shall exist with exactly one of O(files[].content), O(files[].content_b64) and O(files[].secret_b64).
+    description: Files that shall exist, each with exactly one of C(content), C(content_b64) and C(secret_b64).
     type: list
     elements: dict
     default: []
     suboptions:
       path:
-        description: Absolute path. A symbolic link is followed. The directory must exist or be listed under O(directories).
+        description:
+          - Absolute path. A symbolic link is followed.
+          - Its directory must exist or be listed under O(directories).
         type: str
         required: true
       content:
@@ -55,7 +58,7 @@ options:
         description: Content in base64.
         type: str
       secret_b64:
-        description: Secret content in base64, on one line. Never in a log, a diff or the result. The default mode is V(0600).
+        description: Secret content in base64, on one line. It is in no log, diff or result.
         type: str
       mode:
         description: Octal mode. Default V(0644), for a secret V(0600).
@@ -78,7 +81,9 @@ options:
     elements: str
     default: []
   kernel_modules:
-    description: Kernel modules to load where they are neither built in nor loaded. A module that is truly missing is refused by name.
+    description:
+      - Kernel modules to load where they are neither built in nor loaded.
+      - What the kernel truly lacks is refused by name.
     type: list
     elements: str
     default: []
@@ -152,6 +157,11 @@ changed_units:
   returned: success
   type: list
   elements: str
+running_units:
+  description: Those of O(units) that ran before; what a handler has to restart or reload.
+  returned: success
+  type: list
+  elements: str
 steps:
   description: What was done, in words, in its order.
   returned: success
@@ -166,7 +176,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_files import Files
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host, labeller
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_plan import apply_plan, make_plan
 
 ENTRY: dict[str, Any] = {
@@ -212,12 +222,8 @@ SPEC: dict[str, Any] = {
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
 
-    def label(written: str, path: str) -> None:
-        if module.selinux_enabled():
-            module.set_context_if_different(written, module.selinux_default_context(path), False)
-
     host = Host()
-    files = Files(host, check_mode=module.check_mode, label=label)
+    files = Files(host, check_mode=module.check_mode, label=labeller(module))
     try:
         plan = make_plan(host, files, module.params)
         for note in files.validate(plan.files):

@@ -73,10 +73,17 @@ EXAMPLES = r"""
 RETURN = r"""
 node:
   description:
-    - "What the host is. All keys are always there, null where unknown: RV(ignore:hostname), machine_id, product_uuid (null in containers),
-      boot_id, container, python, time, os, cpu_count, memory_mib, swap, cgroup, init, disks, addresses, default_route, macs,
-      listening, packages, kernel (features, sysctls), units, kubernetes (versions, public certificates, static pods,
-      kubelet.conf's server, unfinished operation, api), arp, vrrp."
+    - All keys are always there, null where unknown.
+    - C(hostname), C(machine_id), C(product_uuid) (null in a container), C(boot_id), C(container).
+    - C(init), C(cgroup), C(python).
+    - C(os) (id, version, codename, name, family, arch, kernel), C(time) (epoch, synchronized).
+    - C(cpu_count), C(memory_mib).
+    - C(swap) (devices), C(disks) by path (mount, total_bytes, free_bytes, writable), C(packages) by name.
+    - C(addresses) (interface, address, prefix, family), C(macs) by interface, C(default_route), C(listening).
+    - C(kernel) (features, sysctls), C(units) by name (active, enabled, main_pid, started_at).
+    - C(kubernetes) (versions, public certificates, server of kubelet.conf, static pods by name with their image,
+      C(marker) of an unfinished operation, C(etcd_data), C(pods_dir), C(api) by URL).
+    - C(arp) (address, interface, answered, mac, error), C(vrrp) (source, vrid, priority, vip).
   returned: success
   type: dict
   sample:
@@ -89,6 +96,7 @@ node:
 
 import ipaddress
 import platform
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -130,25 +138,26 @@ def ask_network(asked: host_probe.Background, params: dict[str, Any], network: d
     """Start the questions that have to wait for others."""
     for url in params["api_urls"]:
         silent = {"status": None, "error": "no answer in time", "latency_ms": None}
-        asked.ask(f"api {url}", lambda url=url: host_probe.probe_api(url), silent, 2 * host_probe.API_TIMEOUT)
+        asked.ask(f"api {url}", partial(host_probe.probe_api, url), silent, 2 * host_probe.API_TIMEOUT)
     seconds = params["vrrp_listen_seconds"]
     if seconds > 0:
         local = [a["address"] for a in network["addresses"] if a["family"] == 4]
-        asked.ask("vrrp", lambda: host_probe.listen_vrrp(seconds, local), [], seconds + 1)
+        asked.ask("vrrp", partial(host_probe.listen_vrrp, seconds, local), [], seconds + 1)
     if params["arp_probe"]:
-        address = params["arp_probe"]["address"]
-        interface = params["arp_probe"]["interface"] or host_net.interface_for(address, network["addresses"])
-        result = {"address": address, "interface": interface, "answered": False, "mac": None, "error": None}
-        if interface not in network["macs"]:
-            asked.ask(
-                "arp", lambda: dict(result, error="no Ethernet interface has a subnet with this address"), result, 1
-            )
-            return
-        mac = network["macs"][interface]
-        seconds = host_probe.ARP_TRIES * host_probe.ARP_WAIT + 0.5
-        asked.ask(
-            "arp", lambda: host_probe.probe_arp(address, interface, mac), dict(result, error="no answer"), seconds
-        )
+        ask_arp(asked, params["arp_probe"], network)
+
+
+def ask_arp(asked: host_probe.Background, wanted: dict[str, Any], network: dict[str, Any]) -> None:
+    """Ask on the interface that was named, or on the one whose subnet holds the address."""
+    address = wanted["address"]
+    interface = wanted["interface"] or host_net.interface_for(address, network["addresses"]) or ""
+    silent = {"address": address, "interface": interface, "answered": False, "mac": None, "error": None}
+    if interface in network["macs"]:
+        question = partial(host_probe.probe_arp, address, interface, network["macs"][interface])
+        asked.ask("arp", question, silent, host_probe.ARP_TRIES * host_probe.ARP_WAIT + 0.5)
+    else:
+        answer = dict(silent, error="no Ethernet interface has a subnet with this address")
+        asked.ask("arp", partial(dict, answer), answer, 1)
 
 
 def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,186 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Results to RESULTS.md. Pure but for main's reading and writing: what was measured is printed, failures included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.goals import CALLS_FIRST, CALLS_SECOND, SCENARIOS, Goal
+from bench.stats import median, ratio
+from bench.store import RESULTS, load
+
+Run = Mapping[str, Any]
+TARGET = Path(__file__).resolve().parent / "RESULTS.md"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return [*lines, *("| " + " | ".join("-" if cell is None else str(cell) for cell in row) + " |" for row in rows), ""]
+
+
+def verdict(goal: Goal, value: float | None) -> list[object]:
+    """The cells of a figure: what, measured, goal, met."""
+    if value is None:
+        return [goal.what, "not measured", goal.text(), "-"]
+    return [goal.what, goal.show(value), goal.text(), "yes" if value <= goal.most else "**no**"]
+
+
+def of_kind(runs: Sequence[Run], kind: str) -> list[Run]:
+    """Runs of a kind that ended well."""
+    return [run for run in runs if run["kind"] == kind and not run["failed"]]
+
+
+def walls(runs: Sequence[Run], kind: str) -> dict[int, float]:
+    """Pair -> seconds."""
+    return {run["pair"]: run["wall"] for run in of_kind(runs, kind)}
+
+
+def matched(one: Mapping[int, float], other: Mapping[int, float]) -> list[tuple[float, float]]:
+    """The values of the pairs that both have."""
+    return [(one[pair], other[pair]) for pair in sorted(one.keys() & other.keys())]
+
+
+def about(data: Run) -> list[str]:
+    """Where and when."""
+    machine = data["machine"]
+    text = (
+        f"{data['date']}, `{data['command']}`, {machine['cores']} cores ({machine['processor']}), "
+        f"{machine['memory_gib']} GiB, {machine['system']}, Linux {machine['kernel']}."
+    )
+    return [text, ""]
+
+
+def failures(data: Run) -> list[str]:
+    """Runs that did not end well are told, never left out."""
+    bad = [run for run in data["runs"] if run["failed"]]
+    if not bad:
+        return [f"Failed runs: none of {len(data['runs'])}.", ""]
+    lines = [f"Failed runs: {len(bad)} of {len(data['runs'])}.", ""]
+    for run in bad:
+        what = run.get("kind", run.get("scenario"))
+        why = run.get("error") or next(iter(run.get("tail") or ["no output"]))
+        lines.append(f"- {what} {run.get('pair', run.get('number', 0)) + 1}: {str(why).strip()[:300]}")
+    return [*lines, ""]
+
+
+def site_section(data: Run) -> list[str]:
+    """site.yml against baseline.sh, and the second run."""
+    runs = data["runs"]
+    site, bare, second = walls(runs, "site"), walls(runs, "baseline"), walls(runs, "second")
+    rows: list[list[object]] = []
+    for pair in sorted(site.keys() | bare.keys()):
+        both = pair in site and pair in bare
+        share = f"{site[pair] / bare[pair]:.2f}" if both else None
+        rows.append([pair + 1, site.get(pair), bare.get(pair), share, second.get(pair)])
+    seconds = of_kind(runs, "second")
+    lines = ["## site.yml and the same commands by hand", "", *about(data)]
+    lines += table(["pair", "site.yml s", "baseline.sh s", "ratio", "second run s"], rows)
+    figures = [
+        verdict(
+            Goal("site.yml / baseline.sh, median of the pairs", 1.3, note="1.2 is the aim"), ratio(matched(site, bare))
+        ),
+        *second_verdicts(seconds, list(site.values())),
+    ]
+    lines += table(["figure", "measured", "goal", "met"], figures)
+    lines += ["Done after so many seconds in `baseline.sh`, medians:", "", *phases(of_kind(runs, "baseline"))]
+    return [*lines, *failures(data)]
+
+
+def second_verdicts(seconds: Sequence[Run], first: Sequence[float]) -> list[list[object]]:
+    """The second run's rows: nothing changed, nothing restarted, quick."""
+    typical = median(list(first))
+    most = max(12.0, 0.05 * typical) if typical else 12.0
+    changed = [float(run["totals"]["changed"]) for run in seconds if "totals" in run]
+    restarts = [float(len(run["restarted"])) for run in seconds]
+    return [
+        verdict(
+            Goal("second run, wall, median", round(most, 1), "s", "5 % of the first run or 12 s"),
+            median([run["wall"] for run in seconds]),
+        ),
+        verdict(Goal("second run, tasks that changed something, most", 0), max(changed, default=None)),
+        verdict(Goal("second run, processes restarted, most", 0), max(restarts, default=None)),
+    ]
+
+
+def phases(runs: Sequence[Run]) -> list[str]:
+    """Medians of the baseline's phases."""
+    names = list(dict.fromkeys(name for run in runs for name in run["phases"]))
+    rows = [[name, median([run["phases"][name] for run in runs if name in run["phases"]])] for name in names]
+    return table(["phase", "s"], rows)
+
+
+def small_section(data: Run) -> list[str]:
+    """3 + 1, to compare with what others take."""
+    runs = data["runs"]
+    site, second = walls(runs, "site"), walls(runs, "second")
+    lines = ["## 3 control planes, 1 worker, 2 load balancers", "", *about(data)]
+    figures = [
+        verdict(Goal("site.yml from blank machines, median", 75, "s"), median(list(site.values()))),
+        verdict(Goal("second run, median", 12, "s"), median(list(second.values()))),
+    ]
+    lines += table(["figure", "measured", "goal", "met"], figures)
+    lines += [
+        "kubespray 2.32 with everything local on such a machine (3 + 1, etcd as a service, flannel) took 375 s from "
+        "blank nodes and 354 s when run again with nothing to do.",
+        "",
+    ]
+    return [*lines, *failures(data)]
+
+
+def budget_section(data: Run) -> list[str]:
+    """Remote calls and skips, from the callback's reports."""
+    rows = []
+    for kind, goals in (("site", CALLS_FIRST), ("second", CALLS_SECOND)):
+        counted = [run for run in of_kind(data["runs"], kind) if "calls" in run]
+        for group, goal in goals.items():
+            rows.append(verdict(goal, max((run["calls"].get(group, 0) for run in counted), default=None)))
+        share = median([100 * run["skip_share"] for run in counted])
+        rows.append(verdict(Goal(f"{kind} run, skipped host-tasks", 10, "%"), share))
+    return ["## Remote calls and skips", "", *table(["figure", "measured", "goal", "met"], rows)]
+
+
+def faults_section(data: Run) -> list[str]:
+    """The longest gap that clients saw, scenario by scenario."""
+    rows = []
+    for scenario in SCENARIOS:
+        runs = [run for run in data["runs"] if run["scenario"] == scenario.name and not run["failed"]]
+        gaps = [run["gap"] for run in runs]
+        typical, most = median(gaps), max(gaps, default=None)
+        met = "-" if most is None else "yes" if most <= scenario.goal.most else "**no**"
+        lost = sum(run["lost"] for run in runs)
+        acknowledged = sum(run["acknowledged"] for run in runs)
+        each = ", ".join(f"{gap:.2f}" for gap in gaps)
+        rows.append(
+            [scenario.goal.what, len(runs), typical, most, scenario.goal.text(), met, each, f"{lost} of {acknowledged}"]
+        )
+    head = ["fault", "times", "median s", "most s", "goal", "met", "each", "acknowledged writes lost"]
+    lines = ["## The longest gap at 10 Hz through the VIP", "", *about(data)]
+    lines += [
+        "Reads and compare-and-swap writes, on new and on kept-alive connections; the longest time without an answer "
+        "in any of these streams. The goal is compared with the worst repetition.",
+        "",
+    ]
+    return [*lines, *table(head, rows), *failures(data)]
+
+
+def render(site: Run | None, small: Run | None, faults: Run | None) -> str:
+    """The whole document."""
+    lines = ["# Results", "", "Written by `python3 -m bench`; the raw figures are in `results/`.", ""]
+    lines += site_section(site) if site else []
+    lines += small_section(small) if small else []
+    lines += budget_section(site) if site else []
+    lines += faults_section(faults) if faults else []
+    missing = [name for name, data in (("site", site), ("small", small), ("faults", faults)) if data is None]
+    lines += [f"Not measured yet: {', '.join(missing)}.", ""] if missing else []
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def write(directory: Path = RESULTS, target: Path = TARGET) -> None:
+    """Read the results, write the document."""
+    text = render(load("site", directory), load("small", directory), load("faults", directory))
+    target.write_text(text, encoding="utf-8")

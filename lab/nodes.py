@@ -1,0 +1,124 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes: containers that boot like machines, come up together, and go away without a trace."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from lab import network, nodeimage, sshkey
+from lab.debian import SUITES
+from lab.errors import LabError
+from lab.network import LABEL
+from lab.podman import IMAGE_LABEL, Container, containers
+from lab.settings import Node, Settings
+from lab.shell import parallel, run, say, step, wait_for
+
+BOOT_TIMEOUT = 180.0
+# The most that a process here may have: the machine of the lab may itself be without CAP_SYS_RESOURCE.
+LIMITS = ("nofile=20000:20000", "nproc=32768:32768")
+STATE_DIRS = ("/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet")
+BUNDLES = "/srv/bundles"
+AUTHORIZED_KEYS = "/etc/ssh/lab_authorized_keys"
+TMPFS = ("/run", "/tmp:exec")  # noqa: S108 - mount points in a node, not files of this machine
+
+
+def up(settings: Settings, names: Sequence[str], suite: str = SUITES[0]) -> None:
+    """Make the named nodes run and answer over SSH; what already does is left alone."""
+    nodes = [settings.node(name) for name in names]
+    image = nodeimage.ensure(settings, suite)
+    sshkey.ensure(settings)
+    (settings.cache / "bundles").mkdir(parents=True, exist_ok=True)
+    network.ensure(settings)
+    there = containers(settings)
+    with step(f"nodes {' '.join(names)}"):
+        parallel(lambda node: _bring_up(settings, node, there.get(node.name), image), nodes)
+        # A node whose container runs but which nobody can enter is broken: it is made again, once.
+        deaf = [node for node in nodes if not _answers(settings, node, BOOT_TIMEOUT)]
+        for node in deaf:
+            say(f"{node.name} does not answer, it is made again ...")
+            _create(settings, node, image)
+        for node in deaf:
+            if not _answers(settings, node, BOOT_TIMEOUT):
+                raise LabError(
+                    f"{node.name} ({node.address}) does not answer over SSH.",
+                    f"python3 -m lab exec {node.name} journalctl -b",
+                )
+
+
+def recreate(settings: Settings, names: Sequence[str], suite: str = SUITES[0]) -> None:
+    """Replace nodes by blank ones, all at once."""
+    remove(settings, names)
+    up(settings, names, suite)
+
+
+def remove(settings: Settings, names: Sequence[str]) -> None:
+    """Remove nodes and everything they stored; a name that is not there is no error."""
+    parallel(lambda name: _remove(settings, settings.node(name)), names)
+
+
+def down(settings: Settings) -> None:
+    """Remove the whole lab."""
+    remove(settings, list(containers(settings)))
+    network.remove(settings)
+
+
+def power_on(settings: Settings, names: Sequence[str]) -> None:
+    """Boot nodes that were killed, with what is on their disks."""
+    parallel(lambda name: run(["podman", "start", settings.container(name)]), names)
+    for name in names:
+        node = settings.node(name)
+        wait_for(f"{name} over SSH", partial(ssh_answers, node), BOOT_TIMEOUT)
+
+
+def _bring_up(settings: Settings, node: Node, there: Container | None, image: str) -> None:
+    if there is not None and there.state == "paused":
+        run(["podman", "unpause", settings.container(node.name)], check=False)
+    elif there is not None and there.state in {"exited", "stopped"}:
+        if run(["podman", "start", settings.container(node.name)], check=False).returncode != 0:
+            _create(settings, node, image)
+    elif there is None or not there.running:
+        _create(settings, node, image)
+
+
+def _create(settings: Settings, node: Node, image: str) -> None:
+    _remove(settings, node)
+    mounts = [f"{settings.cache / 'bundles'}:{BUNDLES}:ro", f"{sshkey.public(settings)}:{AUTHORIZED_KEYS}:ro"]
+    command: list[str | Path] = ["podman", "run", "--detach", "--runtime", "runc", "--privileged", "--systemd=always"]
+    command += ["--cgroupns=private", "--name", settings.container(node.name), "--hostname", node.name]
+    command += ["--label", f"{LABEL}={settings.name}", "--label", f"{IMAGE_LABEL}={image}", "--log-driver", "none"]
+    command += [word for limit in LIMITS for word in ("--ulimit", limit)]
+    command += ["--network", settings.network, "--ip", node.address]
+    command += [word for path in TMPFS for word in ("--tmpfs", path)]
+    command += [word for path in (*STATE_DIRS, *mounts) for word in ("--volume", path)]
+    run([*command, image])
+
+
+def _remove(settings: Settings, node: Node) -> None:
+    # A frozen container cannot be killed before it is thawed.
+    container = settings.container(node.name)
+    run(["podman", "unpause", container], check=False)
+    run(["podman", "rm", "--force", "--ignore", "--time", "0", "--volumes", container])
+
+
+def ssh_answers(node: Node) -> bool:
+    """Whether an SSH server greets at the node's address."""
+    try:
+        with socket.create_connection((node.address, 22), timeout=1) as connection:
+            connection.settimeout(1)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def _answers(settings: Settings, node: Node, timeout: float) -> bool:
+    try:
+        wait_for(node.name, partial(ssh_answers, node), timeout)
+        run(["ssh", *sshkey.options(settings), f"root@{node.address}", "true"], timeout=30)
+    except LabError:
+        return False
+    return True

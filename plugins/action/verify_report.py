@@ -1,0 +1,126 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge everything that verify.yml saw, print it once, and fail when anything failed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.quorum.kubeadm.plugins.module_utils.verify import (
+    Hosts,
+    Row,
+    judge_etcd,
+    judge_hosts,
+    judge_units,
+    judge_vip,
+    names,
+)
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils import verify_table
+
+Result = Mapping[str, Any]
+
+
+def hosts_seen(
+    play_hosts: list[str], hostvars: Mapping[str, Any], register: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What node_info told about each host of the play, None where it failed, and why it failed."""
+    seen: dict[str, Any] = {}
+    errors = {}
+    for name in play_hosts:
+        result = hostvars[name].get(register) or {}
+        seen[name] = result.get("node")
+        if seen[name] is None:
+            errors[name] = _why(result)
+    return seen, errors
+
+
+def judge(args: Mapping[str, Any], hosts: Hosts) -> tuple[list[dict[str, str]], list[str]]:
+    """All rows, and notes on what was not looked at."""
+    cluster, etcd = args["cluster"], args["etcd"]
+    rows = judge_hosts(hosts) + judge_units(hosts) + judge_vip(hosts, args["vip"])
+    if etcd.get("etcd"):
+        rows += judge_etcd(etcd["etcd"], args["etcd_members"])
+    else:
+        rows.append(_lost("etcd", etcd, "Look at the etcd members' logs on the control planes"))
+    if "rows" not in cluster:
+        rows.append(_lost("api", cluster, "Look at the API servers and at the load balancers"))
+    listed = [row.result() for row in rows]
+    listed += [{key: str(value) for key, value in row.items()} for row in cluster.get("rows") or []]
+    unseen = [name for name in dict.fromkeys((*hosts.nodes, *hosts.balancers)) if name not in hosts.seen]
+    notes = [str(note) for note in cluster.get("notes") or []]
+    if unseen:
+        notes.append(f"hosts not looked at, this run was limited: {names(unseen)}")
+    return listed, notes
+
+
+def _lost(check: str, result: Result, step: str) -> Row:
+    return Row(check, "cluster", "fail", _why(result), str((result.get("error") or {}).get("next") or step))
+
+
+def _why(result: Result) -> str:
+    error = result.get("error") or {}
+    if error.get("what"):
+        return f"{error['what']}: {error.get('found') or 'no reason given'} ({error.get('where')})"
+    message = " ".join(str(result.get("msg") or "").split()).removeprefix("Task failed: ")
+    if result.get("unreachable"):
+        return f"unreachable: {message}" if message else "unreachable"
+    return message or "was not asked: no host that could be asked answers"
+
+
+def write_document(path: str, document: Mapping[str, Any]) -> None:
+    """Replace the file at once, so that nobody reads half of it."""
+    temporary = f"{path}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as stream:
+            json.dump(document, stream, indent=2)
+            stream.write("\n")
+        os.replace(temporary, path)
+    except OSError as exc:
+        raise AnsibleActionFail(f"verify's result cannot be written to {path}: {exc.strerror}") from exc
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller and connects to nothing."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The action."""
+        result = super().run(tmp, task_vars)
+        values = task_vars or {}
+        _spec, args = self.validate_argument_spec(
+            argument_spec={
+                "control_planes": {"type": "list", "elements": "str", "required": True},
+                "workers": {"type": "list", "elements": "str", "default": []},
+                "balancers": {"type": "list", "elements": "str", "default": []},
+                "etcd_members": {"type": "list", "elements": "str", "required": True},
+                "vip": {"type": "str", "required": True},
+                "cluster": {"type": "dict", "required": True},
+                "etcd": {"type": "dict", "required": True},
+                "node_register": {"type": "str", "default": "__kube_verify_node"},
+                "output": {"type": "str", "choices": ["table", "json"], "default": "table"},
+                "output_file": {"type": "path", "default": ""},
+            }
+        )
+        seen, errors = hosts_seen(values["ansible_play_hosts_all"], values["hostvars"], args["node_register"])
+        nodes = tuple(dict.fromkeys((*args["control_planes"], *args["workers"])))
+        rows, notes = judge(args, Hosts(seen, nodes, tuple(args["balancers"]), errors))
+        document = verify_table.document(rows, notes, args["cluster"].get("seconds") or {})
+        as_json = args["output"] == "json"
+        Display().display(verify_table.one_line(document) if as_json else verify_table.table(rows, notes))
+        if args["output_file"]:
+            write_document(args["output_file"], document)
+        # Everything has been printed: the result does not repeat it.
+        result.update(changed=False, counts=document["verify"]["counts"], msg=verify_table.verdict(rows))
+        if not document["verify"]["ok"]:
+            result.update(failed=True, msg=f"{result['msg']}: {verify_table.failing(rows)}")
+        return result

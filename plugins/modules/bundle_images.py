@@ -1,0 +1,137 @@
+#!/usr/bin/python
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Import a bundle's images into containerd and pin them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bundle_images
+short_description: Import the images of a bundle into containerd and pin them
+version_added: 0.1.0
+author:
+  - quorum.kubeadm contributors (@quorum-kubeadm)
+description:
+  - Imports the archives whose images are missing in containerd or differ from the bundle's.
+  - Every image gets the label C(io.cri-containerd.pinned=pinned): the garbage collection of the kubelet spares it.
+  - The checksum of an archive is verified before it is imported.
+options:
+  source:
+    description: Absolute path of the bundle on the host, the directory with C(manifest.json).
+    type: str
+    required: true
+  roles:
+    description: What the host is.
+    type: list
+    elements: str
+    choices: [control_plane, worker, etcd]
+    required: true
+  namespace:
+    description: containerd's namespace; the kubelet uses V(k8s.io).
+    type: str
+    default: k8s.io
+  ctr:
+    description: Path of containerd's client.
+    type: str
+    default: /usr/bin/ctr
+  unpack:
+    description:
+      - Unpack the layers now. With V(false) containerd does so when the first container of an image starts,
+        which makes the import twice as fast and that start slower.
+    type: bool
+    default: true
+  timeout:
+    description: Seconds for one call of the client.
+    type: float
+    default: 600.0
+attributes:
+  check_mode:
+    description: Compares, imports nothing. Where containerd is not there yet, every image counts as missing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Import the images of a control plane
+  quorum.kubeadm.bundle_images:
+    source: /srv/bundles/1.36.3
+    roles: [control_plane]
+"""
+
+RETURN = r"""
+imported:
+  description: Archives that were imported.
+  returned: success
+  type: list
+  elements: str
+refs:
+  description: Images that the host now has, pinned.
+  returned: success
+  type: list
+  elements: str
+steps:
+  description: What was done, in words.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import re
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import ROLES, parse_bundle
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_install import verify_sources
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_store import Containerd, ImageStore
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import check_path
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kubernetes import BUNDLE_STATE
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import Memory
+
+NAMESPACE = r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*"
+SPEC: dict[str, Any] = {
+    "source": {"type": "str", "required": True},
+    "roles": {"type": "list", "elements": "str", "choices": list(ROLES), "required": True},
+    "namespace": {"type": "str", "default": "k8s.io"},
+    "ctr": {"type": "str", "default": "/usr/bin/ctr"},
+    "unpack": {"type": "bool", "default": True},
+    "timeout": {"type": "float", "default": 600.0},
+}
+
+
+def run(host: Host, params: dict[str, Any], *, effects: bool) -> dict[str, Any]:
+    """Compare, verify what will be imported, import, pin."""
+    source = check_path(params["source"])
+    if not re.fullmatch(NAMESPACE, params["namespace"]):
+        found = repr(params["namespace"][:80])
+        raise InputError("this is no namespace of containerd", found=found, next_step="correct `namespace`")
+    archives = parse_bundle(host.read_text(f"{source}/manifest.json"), source).images_for(params["roles"])
+    ctr = check_path(params["ctr"])
+    store = ImageStore(host, Containerd(host, ctr, params["namespace"], params["timeout"], absent_is_empty=not effects))
+    plan = store.plan(archives)
+    memory = Memory(host, BUNDLE_STATE)
+    verify_sources(memory, source, {archive.path: archive.sha256 for archive in plan.imports})
+    if effects:
+        memory.save()
+        store.apply(plan, source, archives, unpack=params["unpack"])
+    return {
+        "changed": bool(plan.steps()),
+        "imported": [archive.path for archive in plan.imports],
+        "refs": sorted(ref for archive in archives for ref in archive.refs),
+        "steps": plan.steps(),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    try:
+        result = run(Host(), module.params, effects=not module.check_mode)
+    except KubeadmError as exc:
+        module.fail_json(**exc.result())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+#!/usr/bin/python
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documentation of the action plugin site_plan."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: site_plan
+short_description: Judge the facts of all hosts and decide what each of them becomes
+version_added: 0.1.0
+description:
+  - Reads what M(quorum.kubeadm.node_info) registered as C(__kube_preflight_node) on the hosts of the play, and the
+    inventory's variables of every host in O(members).
+  - Prints every finding of every host as one table, then what will happen to each host.
+  - Fails when any finding is fatal. Nothing is changed on any host, in check mode or out of it.
+  - Whether there is a cluster is decided from evidence (API servers that answer, CAs, etcd data, kubeconfigs of nodes),
+    never from a host's position in the inventory.
+author:
+  - quorum.kubeadm contributors (@quorum-kubeadm)
+options:
+  cluster:
+    description: The variables of the role C(kube) by their names, for example C(kube_version) and C(kube_vip).
+    type: dict
+    required: true
+  members:
+    description: Lists of host names under C(control_plane), C(worker), C(lb) and C(etcd). Hosts outside of a limit too.
+    type: dict
+    required: true
+  rules:
+    description: Thresholds and permissions; what is missing has the default of the role C(kube_preflight).
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    description: Changes nothing in either mode.
+    support: full
+  action:
+    description: Runs on the controller; the play gives it C(run_once).
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Plan | Decide
+  quorum.kubeadm.site_plan:
+    cluster:
+      kube_version: "{{ kube_version }}"
+      kube_vip: "{{ kube_vip }}"
+      kube_pod_cidr: "{{ kube_pod_cidr }}"
+      kube_service_cidr: "{{ kube_service_cidr }}"
+    members:
+      control_plane: [cp1, cp2, cp3]
+      worker: [w1]
+      lb: [lb1, lb2]
+  register: __kube_preflight_plan
+  run_once: true
+"""
+
+RETURN = r"""
+plan:
+  description: What this run does.
+  returned: always
+  type: dict
+  contains:
+    state:
+      description: V(new) when a cluster begins, V(existing) when there is one, or when the run is refused.
+      type: str
+      returned: always
+    seed:
+      description: The control plane that others join through; empty when the run is refused.
+      type: str
+      returned: always
+    hosts:
+      description: Every host of the play to init, join_control_plane, join_worker, keep, lb, etcd or unreachable.
+      type: dict
+      returned: always
+    ca_pem:
+      description: The cluster's CA certificate (public), null when it is not known or not made yet.
+      type: str
+      returned: always
+    live:
+      description: Control planes whose own address answers.
+      type: list
+      elements: str
+      returned: always
+    vip_live:
+      description: Whether the API answers at the VIP.
+      type: bool
+      returned: always
+    vrid:
+      description: The VRRP router id that belongs to the VIP.
+      type: int
+      returned: always
+    node_ips:
+      description: Every host of O(members) to its address.
+      type: dict
+      returned: always
+    extra:
+      description: Hosts that are nodes by what is on them, but not by the inventory.
+      type: list
+      elements: str
+      returned: always
+findings:
+  description: Everything that was found; each has host, check, level (fatal or warning), found and next_step.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    """An action plugin of the same name does the work; Ansible never sends this file to a host."""
+    module = AnsibleModule(
+        argument_spec={
+            "cluster": {"type": "dict", "required": True},
+            "members": {"type": "dict", "required": True},
+            "rules": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    module.fail_json(msg="site_plan runs on the controller only, as an action of a playbook's task")
+
+
+if __name__ == "__main__":
+    main()

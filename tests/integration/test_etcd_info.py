@@ -1,0 +1,179 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""etcd_info against real etcd clusters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import ApiError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_api import member_id
+from tests.integration.certificates import Authority
+from tests.integration.etcd_cluster import EtcdCluster
+from tests.integration.servers import LOOPBACK, free_port
+
+NAMES = ("cp1", "cp2", "cp3")
+Make = Callable[..., EtcdCluster]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Make clusters that are ended with the test."""
+    made: list[EtcdCluster] = []
+
+    def create(*names: str, flags: tuple[str, ...] = ()) -> EtcdCluster:
+        made.append(EtcdCluster.create(tmp_path / str(len(made)), names, flags))
+        return made[-1]
+
+    yield create
+    for cluster in made:
+        cluster.stop()
+
+
+def by_name(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    assert not result.get("failed"), result
+    return {member["name"]: member for member in result["etcd"]["members"]}
+
+
+def eventually(look: Callable[[], dict[str, Any]], good: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while not good(result := look()):
+        assert time.monotonic() < deadline, result
+        time.sleep(0.2)
+    return result
+
+
+def add_learner(cluster: EtcdCluster, name: str) -> None:
+    added = cluster.plan(name)
+
+    def refused() -> str:
+        try:
+            cluster.api("cp1").call("cluster/member/add", {"peerURLs": [added.peer_url], "isLearner": True})
+        except ApiError as exc:
+            return str(exc)
+        return ""
+
+    # etcd wants its members to have been connected for 5 s.
+    deadline = time.monotonic() + 30
+    while reason := refused():
+        assert time.monotonic() < deadline, reason
+        time.sleep(0.5)
+
+
+def fill(cluster: EtcdCluster) -> None:
+    for number in range(40):
+        cluster.put("cp1", f"key{number}", 16384)
+
+
+def test_three_healthy_members(make: Make) -> None:
+    cluster = make(*NAMES)
+    result = cluster.info()
+    members, etcd = by_name(result), result["etcd"]
+    assert result["changed"] is False
+    assert sorted(members) == list(NAMES)
+    assert all(member["healthy"] and member["started"] and not member["learner"] for member in members.values())
+    assert {name: members[name]["peer_urls"] for name in NAMES} == {n: [cluster.members[n].peer_url] for n in NAMES}
+    assert [member["leader"] for member in members.values()].count(True) == 1
+    assert etcd["leader"] in {member["id"] for member in members.values()}
+    assert (etcd["voters"], etcd["healthy_voters"], etcd["quorum"], etcd["tolerance"]) == (3, 3, 2, 1)
+    assert etcd["linearizable"] is True
+    assert etcd["silent_endpoints"] == etcd["findings"] == []
+    assert all(member["db_size"] > 0 and member["raft_index"] > 0 for member in members.values())
+    # IDs are what etcdctl prints, so that a person can use them.
+    listed = cluster.api("cp2").members()["members"]
+    assert {member_id(raw["ID"]) for raw in listed} == {member["id"] for member in members.values()}
+
+
+@pytest.mark.parametrize("end", ["kill", "freeze"])
+def test_a_member_that_does_not_answer_is_unhealthy_and_any_other_endpoint_works(make: Make, end: str) -> None:
+    cluster = make(*NAMES)
+    getattr(cluster.members["cp1"], end)()
+    began = time.monotonic()
+    result = eventually(lambda: cluster.info(timeout=2), lambda seen: seen["etcd"]["leader"] is not None)
+    members, etcd = by_name(result), result["etcd"]
+    assert members["cp1"]["healthy"] is False
+    assert members["cp1"]["raft_index"] is None
+    assert members["cp1"]["error"]
+    assert members["cp2"]["healthy"]
+    assert members["cp3"]["healthy"]
+    assert (etcd["voters"], etcd["healthy_voters"], etcd["quorum"]) == (3, 2, 2)
+    assert etcd["linearizable"] is True
+    assert etcd["silent_endpoints"] == [cluster.members["cp1"].url]
+    assert [finding["member"] for finding in etcd["findings"]] == ['"cp1"']
+    assert time.monotonic() - began < 25
+
+
+def test_without_a_quorum_the_members_are_still_told_and_none_is_healthy(make: Make) -> None:
+    cluster = make(*NAMES)
+    cluster.members["cp1"].kill()
+    cluster.members["cp3"].kill()
+    result = eventually(lambda: cluster.info(timeout=1), lambda seen: not seen["etcd"]["linearizable"])
+    members, etcd = by_name(result), result["etcd"]
+    assert sorted(members) == list(NAMES)
+    assert etcd["healthy_voters"] == 0
+    assert members["cp2"]["started"]
+    assert sorted(etcd["silent_endpoints"]) == sorted(cluster.members[name].url for name in ("cp1", "cp3"))
+    assert etcd["findings"][0]["level"] == "fatal"
+    assert "the quorum is lost: 0 of 3 voters are healthy, 2 are needed" in etcd["findings"][0]["found"]
+
+
+def test_a_learner_does_not_vote_and_an_unstarted_member_has_no_name(make: Make) -> None:
+    cluster = make(*NAMES)
+    add_learner(cluster, "cp4")
+    result = cluster.info([cluster.members["cp1"].url])
+    new = by_name(result)[""]
+    assert (new["started"], new["healthy"], new["learner"]) == (False, False, True)
+    assert result["etcd"]["voters"] == 3
+    assert [finding["found"] for finding in result["etcd"]["findings"]] == ["never started"]
+
+    cluster.start("cp4")
+    result = eventually(
+        lambda: cluster.info([cluster.members["cp1"].url]),
+        lambda seen: any(member["name"] == "cp4" and member["healthy"] for member in seen["etcd"]["members"]),
+    )
+    assert by_name(result)["cp4"]["learner"] is True
+    assert result["etcd"]["voters"] == result["etcd"]["healthy_voters"] == 3
+    assert [finding["level"] for finding in result["etcd"]["findings"]] == ["warning"]
+
+
+def test_a_member_with_an_alarm_is_not_healthy(make: Make) -> None:
+    cluster = make("cp1", flags=("--quota-backend-bytes", "262144"))
+    with pytest.raises(ApiError, match="etcd refused kv/put"):
+        fill(cluster)
+    result = cluster.info()
+    member = by_name(result)["cp1"]
+    assert member["alarms"] == ["NOSPACE"]
+    assert member["healthy"] is False
+    assert member["db_quota"] == 262144
+    assert result["etcd"]["healthy_voters"] == 0
+    assert any("raises the alarm NOSPACE" in finding["found"] for finding in result["etcd"]["findings"])
+
+
+def test_nobody_answers(make: Make, tmp_path: Path) -> None:
+    cluster = make("cp1")
+    nobody = f"https://{LOOPBACK}:{free_port()}"
+    result = cluster.info([nobody], timeout=1)
+    assert result["failed"] is True
+    assert result["error"]["where"] == nobody
+    assert "refused" in result["error"]["found"].lower()
+    assert result["error"]["next"]
+
+
+def test_another_clusters_certificates_are_not_trusted(make: Make, tmp_path: Path) -> None:
+    cluster = make("cp1")
+    foreign = Authority(tmp_path / "foreign", name="etcd-ca")
+    pair = foreign.issue("client", "kube-etcd-healthcheck-client")
+    assert cluster.info(ca=str(foreign.pair.cert))["failed"] is True
+    assert cluster.info(cert=str(pair.cert), key=str(pair.key))["failed"] is True
+
+
+def test_missing_certificates_are_named(make: Make, tmp_path: Path) -> None:
+    result = make("cp1").info(ca=str(tmp_path / "none.crt"))
+    assert result["failed"] is True
+    assert str(tmp_path / "none.crt") in result["error"]["where"]
