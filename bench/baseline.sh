@@ -188,6 +188,7 @@ ca_hash() {
 start_balancer() {
     tar -C / --no-overwrite-dir -xf -
     chmod 0600 /etc/keepalived/keepalived.conf
+    chmod 0755 /etc/keepalived/check-haproxy
     haproxy -c -q -f /etc/haproxy/haproxy.cfg
     keepalived -t -f /etc/keepalived/keepalived.conf
     systemctl enable -q haproxy.service keepalived.service

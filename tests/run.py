@@ -7,6 +7,7 @@ Logs are kept under .build/logs. The exit status is 0 only when every part passe
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import signal
@@ -149,7 +150,7 @@ class Gate:
         if not run.ok:
             tail = run.text().splitlines()[-TAIL_LINES:]
             print("\n".join(f"    | {line}" for line in tail), flush=True)
-            print(f"    the whole log: {run.path.relative_to(ROOT)}", flush=True)
+            print(f"    the whole log: {os.path.relpath(run.path)}", flush=True)
 
     def _heartbeat(self) -> None:
         if time.monotonic() - self.spoke < HEARTBEAT_SECONDS:
@@ -159,7 +160,9 @@ class Gate:
             self.say(f"{run.part.id}  {time.monotonic() - run.started:.0f} s so far  {last.strip()[:100]}")
 
     def stop(self) -> None:
-        """End what is still running, and only that."""
+        """End what is still running, and only that. A second signal must not stop the tidying up."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for run in self.running:
             end(run)
             if run.part.lab:
@@ -182,7 +185,7 @@ def end(run: Run) -> None:
 def lab_down(name: str) -> None:
     """Remove the lab of this name; a lab that is not there is no error."""
     env = {**os.environ, "LAB_NAME": name}
-    with (LOGS / "lab-down.log").open("ab") as log:
+    with (LOGS / "lab-down.log").open("ab") as log, contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(
             (sys.executable, "-m", "lab", "down"),
             cwd=ROOT,

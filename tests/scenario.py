@@ -37,9 +37,9 @@ def lab(name: str, *argv: str) -> None:
 
 
 def up(scenario: str, directory: Path, nodes: list[str]) -> None:
-    """Start the machines that the scenario names, and say how they are reached."""
+    """Start the machines that the scenario names, blank, and say how they are reached."""
     name = scenario_lab(scenario)
-    lab(name, "add", *nodes)
+    lab(name, "recreate", *nodes)
     lab(name, "inventory", "--write", str(directory))
     settings = lab_settings.load({**os.environ, "LAB_NAME": name})
     hosts = [settings.node(node) for node in nodes]

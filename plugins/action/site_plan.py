@@ -83,7 +83,9 @@ def problem_of(facts: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether a host without facts is away (and not merely misconfigured), and why there are none."""
     if not facts:
         return True, "the task did not run there"
-    text = str(facts.get("msg") or facts.get("module_stderr") or "no reason given").strip()
+    text = (
+        str(facts.get("msg") or facts.get("module_stderr") or "no reason given").strip().removeprefix("Task failed: ")
+    )
     tail = str(facts.get("module_stderr") or "").strip().splitlines()
     if tail and tail[-1] not in text:
         text = f"{text} ({tail[-1]})"
@@ -162,11 +164,11 @@ class ActionModule(ActionBase):
             nodes,
         )
         self._show(outcome)
-        result.update(
-            changed=False, plan=outcome.plan.as_dict(), findings=[finding.as_dict() for finding in outcome.findings]
-        )
+        result.update(changed=False, findings=[finding.as_dict() for finding in outcome.findings])
         if outcome.fatal:
             result.update(failed=True, msg=report.failure_text(outcome.findings))
+        else:
+            result["plan"] = outcome.plan.as_dict()
         return result
 
     def _show(self, outcome: Review) -> None:

@@ -91,7 +91,7 @@ def origin_of(connection: t.Any) -> Origin:
     return Origin(host, role_of(task), task._uuid)
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # - Ansible has no types
     """Keeps the host-tasks' outcomes; the Recorder keeps the calls; both meet in aggregate()."""
 
     CALLBACK_VERSION = 2.0

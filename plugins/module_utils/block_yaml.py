@@ -27,6 +27,7 @@ _NUMERIC = re.compile(
 )
 _SINGLE = re.compile(r"'((?:[^'\x00-\x1f\x7f-\xa0\ufeff]|'')*)'")
 _DOUBLE = re.compile(r'"(?:[^"\\\x00-\x1f\x7f-\xa0\ufeff]|\\["\\/bfnrt])*"')
+_ODD = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ufeff]")
 _RESERVED = re.compile(r"null|true|false|yes|no|on|off", re.IGNORECASE)
 _WORDS: dict[str, Any] = {"null": None, "~": None, "true": True, "false": False}
 
@@ -49,10 +50,17 @@ class _Line:
 def loads(text: str) -> Any:
     """Read one document; an empty one is None."""
     lines: list[_Line] = []
+    begun = False
     for number, raw in enumerate(text.split("\n"), 1):
+        if _ODD.search(raw):
+            raise BlockYamlError(f"line {number}: a tab, a control character or another kind of line break")
         body = raw.strip(" ")
-        if not body or body.startswith("#") or (body == "---" and not lines):
+        if not body or body.startswith("#"):
             continue
+        if raw.rstrip(" ") == "---" and not begun:
+            begun = True
+            continue
+        begun = True
         lines.append(_Line(number, len(raw) - len(raw.lstrip(" ")), body))
     if not lines:
         return None

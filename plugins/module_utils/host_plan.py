@@ -110,16 +110,22 @@ def make_plan(host: Host, files: Files, params: dict[str, Any]) -> Plan:
         settings += plan_hostname(params["hostname"])
         wanted += edited(host, "/etc/hostname", params["hostname"] + "\n")
     file_plan = files.plan(directories, wanted, params["absent"])
-    return Plan(file_plan, tuple(settings), _unit_plan(host, file_plan, params["units"], check_mode=files.check_mode))
+    coming = {path.rpartition("/")[2] for path in (e.path for e in wanted) if path.startswith(UNIT_FOLDERS)}
+    units = _unit_plan(host, file_plan, params["units"], coming, check_mode=files.check_mode)
+    return Plan(file_plan, tuple(settings), units)
 
 
-def _unit_plan(host: Host, files: FilePlan, options: list[dict[str, Any]], *, check_mode: bool) -> UnitPlan:
+def _unit_plan(
+    host: Host, files: FilePlan, options: list[dict[str, Any]], coming: set[str], *, check_mode: bool
+) -> UnitPlan:
     wishes = [Wish(unit_name(o["name"]), o["enabled"], o["state"], o["masked"]) for o in options]
     reload = any(path.startswith(UNIT_FOLDERS) for path in files.changed) and host.exists("/run/systemd/system")
     # In check mode a package that brings the unit may not be installed yet: what would be done is said all the same.
     names = {wish.name for wish in wishes}
-    expected = names if check_mode else {path.rpartition("/")[2] for path in files.changed} & names
-    return plan_units(wishes, read_units(host, sorted(names)), reload=reload, expected=expected)
+    have = read_units(host, sorted(names))
+    # A run that was killed after it wrote a unit file: the file is there, systemd has not looked yet.
+    reload = reload or any(have[name].load == "not-found" for name in names & coming)
+    return plan_units(wishes, have, reload=reload, expected=names if check_mode else coming)
 
 
 def apply_plan(host: Host, files: Files, plan: Plan, timeout: float, *, effects: bool) -> None:

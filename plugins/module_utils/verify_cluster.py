@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import base64
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
@@ -103,6 +102,32 @@ class Outcome:
     seconds: Mapping[str, float]
 
 
+@dataclass
+class Progress:
+    """Which checks are in order since when, and which are not for how long."""
+
+    green: dict[str, float] = field(default_factory=dict)
+    red: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    def note(self, rows: Sequence[Row], elapsed: float) -> None:
+        """Take in one look."""
+        for check in {row.check for row in rows}:
+            if failed(row for row in rows if row.check == check):
+                self.green.pop(check, None)
+                since, looks = self.red.get(check, (elapsed, 0))
+                self.red[check] = since, looks + 1
+            else:
+                self.red.pop(check, None)
+                self.green.setdefault(check, round(elapsed, 1))
+
+    def hopes(self, row: Row, elapsed: float) -> bool:
+        """Whether waiting may still heal this. On a busy machine one look may take longer than the patience."""
+        if row.status != "fail" or row.patience <= 0:
+            return False
+        since, looks = self.red[row.check]
+        return elapsed - since < row.patience or looks < LEAST_LOOKS
+
+
 def watch(
     look: Callable[[float], list[Row]],
     clock: Callable[[], float],
@@ -110,25 +135,16 @@ def watch(
     timeout: float,
 ) -> Outcome:
     """Look until nothing fails that waiting could heal, at most `timeout` seconds."""
-    start = clock()
-    seconds: dict[str, float] = {}
-    for looks in itertools.count(1):
+    start, progress = clock(), Progress()
+    while True:
         began = clock()
         rows = look(began - start)
         elapsed = clock() - start
-        for check in {row.check for row in rows}:
-            if failed(row for row in rows if row.check == check):
-                seconds.pop(check, None)
-            else:
-                seconds.setdefault(check, round(elapsed, 1))
-        # On a machine that is busy, one look may take longer than the patience.
-        patient = [row.patience for row in rows if row.status == "fail" and row.patience > 0]
-        waiting = any(patience > elapsed for patience in patient) or (patient and looks < LEAST_LOOKS)
-        if not waiting or elapsed >= timeout:
-            break
+        progress.note(rows, elapsed)
+        if elapsed >= timeout or not any(progress.hopes(row, elapsed) for row in rows):
+            return Outcome(rows, dict(sorted(progress.green.items())))
         # A large cluster's nodes are a long answer: leave the API server more time than one look took.
         sleep(min(max(0.5, 2 * (clock() - began)), 5.0))
-    return Outcome(rows, dict(sorted(seconds.items())))
 
 
 def token_seen(raw: Mapping[str, Any]) -> TokenSeen:

@@ -22,6 +22,7 @@ from .verify import PATIENCE, SHORT_PATIENCE, NodeSeen, Row, names
 
 Object = dict[str, Any]
 
+UNREACHED = "the API server cannot reach the pod"
 LABEL = "quorum.kubeadm/verify"
 PORT = 8080
 BAD_REQUEST = 400
@@ -239,7 +240,7 @@ class ProbePods:
         rows = [Row("probe pods", names(pod.node for pod in pods), "ok", f"{len(pods)} running")]
         for check in dict.fromkeys(dial.check for dial in asked):
             bad = [
-                Row(check, dial.subject, "fail", error, dial.step, PATIENCE)
+                Row(check, dial.subject, "fail", error, _step(dial, error), PATIENCE)
                 for dial, error in answers
                 if error and dial.check == check
             ]
@@ -257,7 +258,12 @@ class ProbePods:
             if isinstance(exc, ApiError) and exc.status == BAD_REQUEST:
                 # The pod's own words: the name did not resolve.
                 return exc.found or exc.what
-            return f"the API server cannot reach the pod: {exc.found or exc.what}"
+            return f"{UNREACHED}: {exc.found or exc.what}"
+
+
+def _step(dial: Dial, error: str) -> str:
+    unreached = error.startswith(UNREACHED)
+    return "Look at the CNI between the control planes and that node" if unreached else dial.step
 
 
 def leftovers(namespaces: Sequence[Object], now: float) -> list[str]:

@@ -14,7 +14,7 @@ author:
   - quorum.kubeadm contributors (@quorum-kubeadm)
 description:
   - Imports the archives whose images are missing in containerd or differ from the bundle's.
-  - Every image gets the label C(io.cri-containerd.pinned=pinned): the garbage collection of the kubelet spares it.
+  - Every image gets the label C(io.cri-containerd.pinned=pinned), by which the kubelet never collects it as garbage.
   - The checksum of an archive is verified before it is imported.
 options:
   source:

@@ -232,7 +232,7 @@ def main() -> None:
     except KubeadmError as exc:
         module.fail_json(**exc.result())
     result = plan.result()
-    if not module._diff:  # pylint: disable=protected-access
+    if not module._diff:
         result.pop("diff")
     module.exit_json(**result)
 

@@ -60,15 +60,15 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description: What this run does.
-  returned: always
+  returned: when nothing is fatal
   type: dict
   contains:
     state:
-      description: V(new) when a cluster begins, V(existing) when there is one, or when the run is refused.
+      description: V(new) when a cluster begins, V(existing) when there is one.
       type: str
       returned: always
     seed:
-      description: The control plane that others join through; empty when the run is refused.
+      description: The control plane that others join through.
       type: str
       returned: always
     hosts:

@@ -185,9 +185,10 @@ def table(report: Mapping[str, Any], hosts_shown: int) -> list[str]:
     """The lines to print: every role, then the hosts with the most remote calls, then the sum."""
     roles, hosts, totals = report["roles"], report["hosts"], {**report["totals"], "wall": report["wall"]}
     busiest = sorted(hosts, key=lambda host: (-hosts[host]["remote_calls"], -hosts[host]["tasks"], host))
-    lines = [["role", *(head for _, head in COLUMNS)]]
+    heads = [head for key, head in COLUMNS]
+    lines = [["role", *heads]]
     lines += [_cells(role, roles[role]) for role in roles]
-    lines += [["host", *(head for _, head in COLUMNS)]]
+    lines += [["host", *heads]]
     lines += [_cells(host, hosts[host]) for host in busiest[:hosts_shown]]
     lines += [_cells("all", totals)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
@@ -206,4 +207,4 @@ def _cells(name: str, row: Mapping[str, float]) -> list[str]:
             return human_bytes(row[key])
         return f"{row[key]:.1f}s" if key == "wall" else str(row[key])
 
-    return [name, *(cell(key) for key, _ in COLUMNS)]
+    return [name, *(cell(key) for key, head in COLUMNS)]

@@ -57,7 +57,7 @@ class Recorder:
             self._wrap_class(cls)
 
         def init_subclass(cls: Any, /, **kwargs: Any) -> None:
-            super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]
+            super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]  # - the class is known only here
             self._wrap_class(cls)
 
         setattr(base, "__init_subclass__", classmethod(init_subclass))  # noqa: B010 - mypy refuses the assignment
@@ -82,7 +82,7 @@ class Recorder:
                 self._record(connection, kind, measure(kind, args, kwargs, result), time.monotonic() - started)
             return result
 
-        counted.counts_calls = True  # type: ignore[attr-defined]
+        counted.counts_calls = True  # type: ignore[attr-defined]  # - a mark on a function
         return counted
 
     def _record(self, connection: Any, kind: str, size: tuple[int, int], seconds: float) -> None:
@@ -100,8 +100,8 @@ def measure(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: An
     if kind == "exec":
         command = args[0] if args else kwargs.get("cmd")
         data = args[1] if len(args) > 1 else kwargs.get("in_data")
-        _, stdout, stderr = result or (None, None, None)
-        return _length(command) + _length(data), _length(stdout) + _length(stderr)
+        printed = result[1:] if result else ()
+        return _length(command) + _length(data), sum(_length(part) for part in printed)
     source = args[0] if args else kwargs.get("in_path")
     target = args[1] if len(args) > 1 else kwargs.get("out_path")
     return (_file_size(source), 0) if kind == "put" else (0, _file_size(target))

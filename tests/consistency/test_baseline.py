@@ -90,6 +90,7 @@ def meaning(text: str) -> list[str]:
         ("node/etc/systemd/system/kubelet.service", "kubelet", "kubelet.service.j2"),
         ("lb/etc/haproxy/haproxy.cfg", "kube_lb", "haproxy.cfg.j2"),
         ("lb/etc/keepalived/keepalived.conf", "kube_lb", "keepalived.conf.j2"),
+        ("lb/etc/keepalived/check-haproxy", "kube_lb", "check-haproxy.j2"),
         ("control_plane/etc/kubernetes/audit/policy.yaml", "kube_control_plane", "audit-policy.yaml.j2"),
         ("flannel.yaml", "kube_cni", "flannel.yaml.j2"),
     ],

@@ -79,5 +79,5 @@ def test_the_cluster_in_our_words(cluster: Cluster, module: Run) -> None:
     assert abs(datetime.now(timezone.utc) - clock) < timedelta(seconds=5)
 
     official_config.load_kube_config(str(cluster.kubeconfig()))
-    theirs = {item.metadata.name: item.metadata.labels for item in official.CoreV1Api().list_node().items}
+    theirs = {item.metadata.name: item.metadata.labels or {} for item in official.CoreV1Api().list_node().items}
     assert {node["name"]: node["labels"] for node in info["nodes"]} == theirs

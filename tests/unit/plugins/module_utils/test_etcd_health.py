@@ -40,7 +40,7 @@ def status(leader: int = 1, index: int = 100, **more: object) -> dict[str, objec
 
 
 def well(**more: object) -> subject.Probe:
-    return subject.Probe(url("cp1"), status(**more), reads=True)  # type: ignore[arg-type]
+    return subject.Probe(url("cp1"), status(**more), reads=True)
 
 
 def probes(**by_name: subject.Probe) -> dict[str, subject.Probe]:

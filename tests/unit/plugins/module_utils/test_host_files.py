@@ -172,6 +172,20 @@ def test_no_permission_is_found_before_anything_is_written(tmp_path: Path) -> No
     assert "no permission" in refused(host, [file("/etc/x", "x")]).found
 
 
+def test_a_read_only_file_system_is_found_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = host_with_etc(tmp_path)
+    host.write("/etc/x", "old")
+    space = os.statvfs_result((4096, 4096, 1, 1, 1, 1, 1, 1, os.ST_RDONLY, 255))
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    monkeypatch.setattr(os, "statvfs", lambda path: space)
+    error = refused(host, [file("/etc/x", "new"), file("/etc/y", "1")])
+    assert "read-only file system" in error.found
+    assert error.next_step == "mount it read-write"
+    assert Files(host).plan([], [], []).steps() == []
+
+
 def test_an_unknown_owner_is_refused_but_in_check_mode_may_still_come(tmp_path: Path) -> None:
     host = host_with_etc(tmp_path)
     host.write("/etc/x", "same")

@@ -146,6 +146,45 @@ def test_a_unit_is_stopped_before_its_file_is_removed(host: FakeHost) -> None:
     assert (systemd.active, systemd.enabled) == (set(), set())
 
 
+@pytest.mark.parametrize("killed_at", range(6))
+def test_a_killed_run_is_finished_by_the_next(host: FakeHost, monkeypatch: pytest.MonkeyPatch, killed_at: int) -> None:
+    """Killed at the n-th rename, write of a sysctl or systemctl call; the next run's plan is the remainder."""
+    systemd = Systemd(host)
+    wanted = params(
+        files=[file("/etc/a", content="a"), file("/etc/systemd/system/a.service", content="[Service]\n")],
+        sysctls={"net.ipv4.ip_forward": 1},
+        units=[unit("a", enabled=True, state="started")],
+    )
+    counter = iter(range(100))
+    rename, answer = os.rename, systemd.answer
+
+    def dying_rename(old: str, new: str) -> None:
+        if next(counter) == killed_at:
+            raise KeyboardInterrupt
+        rename(old, new)
+
+    def dying_systemctl(argv: list[str]) -> Result:
+        if argv[1] != "show" and next(counter) == killed_at:
+            raise KeyboardInterrupt
+        return answer(argv)
+
+    host.programs["systemctl"] = dying_systemctl
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", dying_rename)
+        files, plan = plan_of(host, wanted)
+        steps = plan.steps()
+        try:
+            apply_plan(host, files, plan, 5, effects=True)
+        except KeyboardInterrupt:
+            assert killed_at < 5
+    host.programs["systemctl"] = answer
+    rest = converge(host, wanted)["steps"]
+    assert len(rest) < len(steps) or killed_at == 0
+    assert (host.read_text("/etc/a"), host.read_text(FORWARD)) == ("a", "1\n")
+    assert (systemd.enabled, systemd.active) == ({"a.service"}, {"a.service"})
+    assert [name for name in host.names("/etc") if name.startswith(".")] == []
+
+
 def test_a_config_file_alone_needs_no_systemd(host: FakeHost) -> None:
     converge(host, params(files=[file("/etc/a", content="x")]))
     assert host.calls == []

@@ -21,7 +21,7 @@ def member(number: int, *, healthy: bool = True, **more: object) -> Member:
     made = Member(
         id=f"{number:x}", name=f"cp{number}", peer_urls=(PEER.format(number),), healthy=healthy, version="3.6.16"
     )
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
 def cluster(voters: int, unhealthy: int = 0, leader: int = 0, *more: Member) -> Cluster:
@@ -218,9 +218,7 @@ def without(state: Cluster, identity: str) -> Cluster:
 
 
 def changed(state: Cluster, identity: str, **change: object) -> Cluster:
-    return Cluster(
-        tuple(replace(one, **change) if one.id == identity else one for one in state.members)  # type: ignore[arg-type]
-    )
+    return Cluster(tuple(replace(one, **change) if one.id == identity else one for one in state.members))
 
 
 @given(clusters(), st.integers(1, 9))

@@ -24,7 +24,7 @@ def brief(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
 
 
 def with_node(which: str, **change: object) -> list[NodeSeen]:
-    return [replace(node, **change) if node.name == which else node for node in NODES]  # type: ignore[arg-type]
+    return [replace(node, **change) if node.name == which else node for node in NODES]
 
 
 def test_nodes_in_order_are_one_row() -> None:

@@ -85,6 +85,16 @@ def test_a_slow_look_is_not_the_last_one() -> None:
     assert len(looks) == subject.LEAST_LOOKS
 
 
+def test_patience_begins_when_the_trouble_begins() -> None:
+    def look(elapsed: float) -> list[Row]:
+        if elapsed < 30:
+            return [well("api"), fail("nodes", 999)]
+        return [fail("api", 20) if elapsed < 45 else well("api"), well("nodes")]
+
+    outcome, _time = watch(look)
+    assert all(row.status == "ok" for row in outcome.rows)
+
+
 def test_a_check_that_fails_again_was_not_in_order() -> None:
     script = iter([[well("api"), fail("nodes", 9)], [fail("api", 9), well("nodes")], [well("api"), well("nodes")]])
     outcome, _time = watch(lambda _elapsed: next(script))
