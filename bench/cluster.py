@@ -127,13 +127,14 @@ class Cluster:
     @property
     def kubeconfig(self) -> Path:
         """Where site.yml and baseline.sh put the administrator's kubeconfig."""
-        return self.work / "inventory" / "admin.conf"
+        return self.work / "inventory" / ".kube" / "config"
 
     def recreate(self) -> None:
         """Blank machines, all of them, and no other."""
         nodes.down(self.settings)
         nodes.up(self.settings, self.names)
         inventory.write(self.settings, self.work / "inventory")
+        self.kubeconfig.parent.mkdir(mode=0o700, exist_ok=True)
         self.kubeconfig.unlink(missing_ok=True)
 
     def _log(self, what: str) -> Path:

@@ -12,6 +12,8 @@ from lab.podman import containers
 from lab.settings import Settings
 from lab.shell import run
 
+# podman's words for a container whose processes have ended.
+STOPPED = {"created", "exited", "stopped"}
 HEADER = ("NODE", "GROUP", "ADDRESS", "STATE", "UP", "MEMORY")
 
 
@@ -24,7 +26,8 @@ def table(settings: Settings) -> str:
     for name, container in there.items():
         up = f"{int(now - container.started)} s" if container.running else "-"
         node = container.node
-        rows.append((name, node.group, node.address, container.state, up, memory.get(name, "-")))
+        state = "stopped" if container.state in STOPPED else container.state
+        rows.append((name, node.group, node.address, state, up, memory.get(name, "-")))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
@@ -33,7 +36,9 @@ def _memory(settings: Settings, names: list[str]) -> dict[str, str]:
     if not names:
         return {}
     argv = ["podman", "stats", "--no-stream", "--format", "json", *(settings.container(name) for name in names)]
-    listing = json.loads(run(argv).stdout or "[]")
+    # A container may end between the two questions, and podman then answers for none of them.
+    done = run(argv, check=False)
+    listing = json.loads(done.stdout or "[]") if done.returncode == 0 else []
     used = {entry["name"].removeprefix(f"{settings.name}-"): entry["mem_usage"] for entry in listing}
     return {name: str(text).partition("/")[0].strip() for name, text in used.items()}
 

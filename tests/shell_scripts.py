@@ -23,7 +23,8 @@ def is_shell(path: Path) -> bool:
         return True
     with path.open("rb") as stream:
         first = stream.readline(80)
-    return first.startswith(b"#!") and first.split()[-1].rsplit(b"/")[-1] in {b"sh", b"bash"}
+    words = {word.rsplit(b"/")[-1] for word in first.removeprefix(b"#!").split()}
+    return first.startswith(b"#!") and bool(words & {b"sh", b"bash"})
 
 
 def install() -> None:

@@ -47,7 +47,10 @@ def node_addresses(names: list[str], hostvars: Mapping[str, Any]) -> dict[str, s
 def node_settings(names: list[str], hostvars: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Each node's labels and taints from the inventory, as kube_node takes them."""
     return {
-        name: {"labels": hostvars[name].get("kube_node_labels", {}), "taints": hostvars[name].get("kube_node_taints", [])}
+        name: {
+            "labels": hostvars[name].get("kube_node_labels", {}),
+            "taints": hostvars[name].get("kube_node_taints", []),
+        }
         for name in names
     }
 

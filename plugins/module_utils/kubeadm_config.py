@@ -130,7 +130,10 @@ def _api_server(inputs: ClusterInputs) -> Document:
     if inputs.encryption_at_rest:
         args["encryption-provider-config"] = ENCRYPTION_CONFIG
         volumes.append(_volume("encryption", ENCRYPTION_CONFIG, read_only=True, kind="File"))
-    document: Document = {"certSANs": sorted(set(inputs.cert_sans)), "extraArgs": _args(args | inputs.api_server_args)}
+    document: Document = {
+        "certSANs": sorted(set(inputs.cert_sans)),
+        "extraArgs": _args({**args, **inputs.api_server_args}),
+    }
     if volumes:
         document["extraVolumes"] = volumes
     return document

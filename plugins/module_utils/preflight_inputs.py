@@ -125,7 +125,7 @@ RULES: dict[str, read.Reader] = {
 HOST: dict[str, tuple[read.Reader, Any]] = {
     "kube_node_labels": (read.labels, {}),
     "kube_node_taints": (read.taints, []),
-    "kube_lb_vrid": (read.optional(read.whole(1, 255), None), None),
+    "kube_lb_vrid": (read.optional(read.whole(0, 255), None), None),
 }
 
 

@@ -53,7 +53,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.encryption import is_usable, new_configuration
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_run import Host
+from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_host import Host
 
 
 def ensure(path: str, effects: bool) -> bool:

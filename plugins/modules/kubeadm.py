@@ -92,13 +92,8 @@ from dataclasses import replace
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_run import (
-    Host,
-    Plan,
-    Secrets,
-    apply_plan,
-    make_plan,
-)
+from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_host import Host
+from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_run import Plan, Secrets, apply_plan, make_plan
 
 CA_FILE = "/etc/kubernetes/pki/ca.crt"
 

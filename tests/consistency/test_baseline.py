@@ -52,7 +52,7 @@ VALUES = {
     "containerd_sandbox_image": f"registry.k8s.io/pause:{PLACES['PAUSE_VERSION']}",
     "kube_cni_flannel_image": f"ghcr.io/flannel-io/flannel:v{PLACES['FLANNEL_VERSION']}",
     "kube_lb_interface": "eth0",
-    "kube_lb_vrid": 100,
+    "__kube_lb_vrid": 100,
     "kube_lb_peers": [PLACES["PEERS"]],
     "kube_lb_backends": {},
 }  # fmt: skip
@@ -65,14 +65,14 @@ def baseline(path: str) -> str:
     return text
 
 
-def role_template(role: str, name: str) -> str:
+def role_template(role: str, name: str, **values: object) -> str:
     private = f"roles/{role}/vars/main.yml"
     variables = load(private) if (ROOT / private).exists() else {}
     environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False)
     environment.filters["combine"] = lambda one, other: {**one, **other}
     environment.filters["bool"] = bool
     text = (ROOT / "roles" / role / "templates" / name).read_text()
-    return environment.from_string(text).render({**VALUES, **variables})
+    return environment.from_string(text).render({**variables, **VALUES, **values})
 
 
 def meaning(text: str) -> list[str]:
@@ -97,6 +97,24 @@ def meaning(text: str) -> list[str]:
 )
 def test_same_files(path: str, role: str, template: str) -> None:
     assert meaning(baseline(path)) == meaning(role_template(role, template))
+
+
+def keepalived(peers: list[str]) -> list[str]:
+    return meaning(role_template("kube_lb", "keepalived.conf.j2", kube_lb_peers=peers))
+
+
+def test_a_load_balancer_that_stands_alone_has_no_peers() -> None:
+    alone = keepalived([])
+    # keepalived refuses a block without a peer.
+    assert not [line for line in alone if line.startswith("unicast")]
+    assert alone.count("}") == sum(line.endswith("{") for line in alone)
+
+
+def test_each_load_balancer_speaks_to_its_peers_alone() -> None:
+    lines = keepalived(["192.0.2.12", "192.0.2.13"])
+    begin = lines.index("unicast_peer {")
+    assert lines[begin - 1] == f"unicast_src_ip {PLACES['ADDRESS']}"
+    assert lines[begin + 1 : begin + 4] == ["192.0.2.12", "192.0.2.13", "}"]
 
 
 def test_same_kernel_settings() -> None:

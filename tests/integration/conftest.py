@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.etcd_cluster import EtcdCluster, Make
 from tests.integration.servers import Cluster, Etcd, client_context, start_cluster, start_etcd
 from tests.integration.support import run_module
 
@@ -53,3 +54,17 @@ def module(kubeconfig: Path) -> Run:
         return run_module(name, {"kubeconfig": str(kubeconfig), **args}, check=check, before=before)
 
     return run
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Make etcd clusters of several members that are ended with the test."""
+    made: list[EtcdCluster] = []
+
+    def create(*names: str, flags: tuple[str, ...] = ()) -> EtcdCluster:
+        made.append(EtcdCluster.create(tmp_path / str(len(made)), names, flags))
+        return made[-1]
+
+    yield create
+    for cluster in made:
+        cluster.stop()

@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import base64
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import ApiError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_api import EtcdApi, tls_transport
 from tests.integration.certificates import Authority, Pair
 from tests.integration.servers import LOOPBACK, Server, client_context, free_port, program
 from tests.integration.support import run_module
+
+Seen = TypeVar("Seen")
+
+
+def eventually(look: Callable[[], Seen], good: Callable[[Seen], bool], seconds: float = 30) -> Seen:
+    """What was seen when it was good."""
+    deadline = time.monotonic() + seconds
+    while not good(seen := look()):
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.2)
+    return seen
 
 
 @dataclass
@@ -93,6 +106,20 @@ class EtcdCluster:
         everything = [*argv, *files, *trust, *auth, *urls, *peers, *more]
         member.server = Server.start(f"etcd-{name}", member.url, everything, self.directory)
 
+    def add_learner(self, name: str) -> None:
+        """Make a member that does not vote yet known to the others; it is not started."""
+        added = self.plan(name)
+
+        def refused() -> str:
+            try:
+                self.api("cp1").call("cluster/member/add", {"peerURLs": [added.peer_url], "isLearner": True})
+            except ApiError as exc:
+                return str(exc)
+            return ""
+
+        # etcd wants its members to have been connected for 5 s.
+        eventually(refused, lambda reason: not reason)
+
     def wait(self, name: str) -> None:
         """Until a voter answers."""
         server = self.members[name].server
@@ -118,6 +145,16 @@ class EtcdCluster:
 
     def info(self, endpoints: Sequence[str] | None = None, **args: Any) -> dict[str, Any]:
         """What etcd_info returns."""
+        return self._ask("etcd_info", endpoints, args)
+
+    def gate(self, action: str, name: str, endpoints: Sequence[str] | None = None, **args: Any) -> dict[str, Any]:
+        """What etcd_gate answers."""
+        return self._ask("etcd_gate", endpoints, {"action": action, "name": name, **args})
+
+    def _ask(self, module: str, endpoints: Sequence[str] | None, args: dict[str, Any]) -> dict[str, Any]:
         urls = list(endpoints) if endpoints is not None else [member.url for member in self.members.values()]
         files = {"ca": str(self.authority.pair.cert), "cert": str(self.client.cert), "key": str(self.client.key)}
-        return run_module("etcd_info", {"endpoints": urls, **files, **args})
+        return run_module(module, {"endpoints": urls, **files, **args})
+
+
+Make = Callable[..., EtcdCluster]

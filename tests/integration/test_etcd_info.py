@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,55 +14,15 @@ import pytest
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import ApiError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_api import member_id
 from tests.integration.certificates import Authority
-from tests.integration.etcd_cluster import EtcdCluster
+from tests.integration.etcd_cluster import EtcdCluster, Make, eventually
 from tests.integration.servers import LOOPBACK, free_port
 
 NAMES = ("cp1", "cp2", "cp3")
-Make = Callable[..., EtcdCluster]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    """Make clusters that are ended with the test."""
-    made: list[EtcdCluster] = []
-
-    def create(*names: str, flags: tuple[str, ...] = ()) -> EtcdCluster:
-        made.append(EtcdCluster.create(tmp_path / str(len(made)), names, flags))
-        return made[-1]
-
-    yield create
-    for cluster in made:
-        cluster.stop()
 
 
 def by_name(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
     assert not result.get("failed"), result
     return {member["name"]: member for member in result["etcd"]["members"]}
-
-
-def eventually(look: Callable[[], dict[str, Any]], good: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    deadline = time.monotonic() + 30
-    while not good(result := look()):
-        assert time.monotonic() < deadline, result
-        time.sleep(0.2)
-    return result
-
-
-def add_learner(cluster: EtcdCluster, name: str) -> None:
-    added = cluster.plan(name)
-
-    def refused() -> str:
-        try:
-            cluster.api("cp1").call("cluster/member/add", {"peerURLs": [added.peer_url], "isLearner": True})
-        except ApiError as exc:
-            return str(exc)
-        return ""
-
-    # etcd wants its members to have been connected for 5 s.
-    deadline = time.monotonic() + 30
-    while reason := refused():
-        assert time.monotonic() < deadline, reason
-        time.sleep(0.5)
 
 
 def fill(cluster: EtcdCluster) -> None:
@@ -125,7 +84,7 @@ def test_without_a_quorum_the_members_are_still_told_and_none_is_healthy(make: M
 
 def test_a_learner_does_not_vote_and_an_unstarted_member_has_no_name(make: Make) -> None:
     cluster = make(*NAMES)
-    add_learner(cluster, "cp4")
+    cluster.add_learner("cp4")
     result = cluster.info([cluster.members["cp1"].url])
     new = by_name(result)[""]
     assert (new["started"], new["healthy"], new["learner"]) == (False, False, True)

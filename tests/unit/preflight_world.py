@@ -34,7 +34,7 @@ CLUSTER = {
     "kube_cluster_name": "kubernetes",
     "kube_image_repository": "registry.k8s.io",
     "kube_cni": "flannel",
-    "kube_kubeconfig": "/home/op/inventory/admin.conf",
+    "kube_kubeconfig": "/srv/inventory/.kube/config",
     "kube_bundle_dir": "/srv/bundles/1.36.3",
     "kube_api_via": "localhost",
     "kube_ignore_preflight_errors": [],

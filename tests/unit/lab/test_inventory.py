@@ -37,7 +37,7 @@ def test_hosts_are_grouped_and_carry_their_zone() -> None:
 def test_a_group_without_hosts_is_left_out() -> None:
     lab = settings.load({"XDG_CACHE_HOME": "/cache"})
     content = inventory.inventory(lab, [lab.node("cp1")], Path("/cache/key"))
-    assert list(content["all"]["children"]) == ["kube_control_plane"]  # type: ignore[call-overload] # - a nested mapping
+    assert list(content["all"]["children"]) == ["kube_control_plane"]  # type: ignore[call-overload]  # - a nested mapping
 
 
 def test_group_vars_of_somebody_else_are_not_replaced(tmp_path: Path) -> None:

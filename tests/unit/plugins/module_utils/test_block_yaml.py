@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.block_yaml import BlockYamlError, loads
@@ -35,7 +35,6 @@ EDGES = r"""a b 1 0 1.5 ~ : :: - ' " # | > % @ ` ? , [ { null yes {} [] --- x/y 
 PIECES = st.sampled_from([*EDGES.split(), ": ", "- ", " #", "\n---\n", "\n", "\n  ", " ", "\t", "\r", "\x85", "\u2028"])
 
 
-@settings(deadline=None)
 @given(TREES)
 def test_what_is_dumped_in_block_style_is_read_back_or_refused(tree: dict[str, object]) -> None:
     text = yaml.safe_dump(tree, default_flow_style=False, width=10**6)
@@ -46,7 +45,6 @@ def test_what_is_dumped_in_block_style_is_read_back_or_refused(tree: dict[str, o
     assert found == yaml.safe_load(text)
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES, max_size=25).map("".join))
 @example("a: b\n c: d")
 @example("a:\n- b\n- - c\n  - d")

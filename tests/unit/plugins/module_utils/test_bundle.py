@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import Bundle, parse_bundle, require
@@ -139,7 +139,6 @@ def test_a_damaged_manifest_is_refused(where: str, key: str, value: object) -> N
         parsed(raw)
 
 
-@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.text() | st.integers(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
@@ -150,7 +149,6 @@ def test_any_json_is_a_bundle_or_a_clear_refusal(value: Any) -> None:
         parse_bundle(json.dumps(value), "/srv")
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_clear_refusal(text: str) -> None:
     with pytest.raises(InputError):

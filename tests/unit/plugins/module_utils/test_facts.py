@@ -47,7 +47,7 @@ def test_a_running_control_plane() -> None:
     assert {(probe.host, probe.port, probe.live) for probe in facts.probes} == {
         (address, 6443, True) for address in ("10.0.0.21", "10.0.0.22", "10.0.0.23", "10.0.0.100")
     }
-    assert str(node.network_of("10.0.0.21").network) == "10.0.0.0/24"  # type: ignore[union-attr] # - it is there
+    assert str(node.network_of("10.0.0.21").network) == "10.0.0.0/24"  # type: ignore[union-attr]  # - it is there
 
 
 def test_probe_urls_with_a_path_and_without_a_port() -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import host_facts as subject
@@ -59,7 +59,6 @@ def test_os_release_ignores_comments_and_empty_lines() -> None:
     assert subject.parse_os_release("# a=b\n\nID='x y'\nbroken\n=z\n") == {"ID": "x y"}
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_os_release_takes_any_text(text: str) -> None:
     assert all(key and not key.startswith("#") for key in subject.parse_os_release(text))
@@ -88,7 +87,6 @@ def test_installed_packages_only() -> None:
     }
 
 
-@settings(deadline=None)
 @given(st.binary(), st.lists(st.text(min_size=1)))
 def test_dpkg_status_takes_anything(content: bytes, names: list[str]) -> None:
     assert set(subject.parse_dpkg_status(content, names)) == set(names)

@@ -323,7 +323,6 @@ def test_a_path_with_a_trick_is_refused(path: str) -> None:
         check_path(path)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_only_absolute_paths_pass(path: str) -> None:
     try:
@@ -338,7 +337,7 @@ def test_a_mode_must_be_octal(mode: str) -> None:
         parse_mode(mode, "/x")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.dictionaries(
         st.sampled_from(["a", "b", "c"]), st.tuples(st.binary(max_size=40), st.sampled_from([0o600, 0o644]))

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import host_kubernetes as subject
@@ -79,7 +79,6 @@ def test_a_damaged_ca_is_no_ca(data: str) -> None:
     assert subject.parse_kubeconfig(text, lambda path: None) == {"server": "https://a:1", "ca_pem": None}
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_kubeconfig_takes_any_text(text: str) -> None:
     found = subject.parse_kubeconfig(text, lambda path: None)

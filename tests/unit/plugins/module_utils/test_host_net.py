@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import host_net as subject
@@ -113,7 +113,6 @@ def test_listening_sockets_only() -> None:
     assert [(s.port, s.address) for s in subject.parse_tcp(TCP6)] == [(6443, "::"), (10243, "192.168.0.2")]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 65535))
 def test_any_ipv4_listener_is_read_as_the_kernel_meant_it(address: int, port: int) -> None:
     dotted = socket.inet_ntoa(address.to_bytes(4, "big"))

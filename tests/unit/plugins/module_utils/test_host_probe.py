@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import host_probe as subject
@@ -68,7 +68,6 @@ def test_other_packets_are_not_vrrp() -> None:
     assert subject.parse_vrrp(b"") is None
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_packet_breaks_the_parsers(packet: bytes) -> None:
     subject.parse_vrrp(packet)
@@ -76,7 +75,6 @@ def test_no_packet_breaks_the_parsers(packet: bytes) -> None:
     subject.parse_status(packet)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 255), st.integers(0, 255), st.lists(st.integers(0, 2**32 - 1), max_size=5))
 def test_any_advertisement_is_read_back(vrid: int, priority: int, numbers: list[int]) -> None:
     addresses = [socket.inet_ntoa(number.to_bytes(4, "big")) for number in numbers]

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import host_settings as subject
@@ -93,7 +93,6 @@ def test_a_sysctl_name_with_a_trick_is_refused(tmp_path: Path, name: str) -> Non
         subject.plan_sysctls(FakeHost(tmp_path), {name: "1"}, modules_come=True)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_sysctl_name_leaves_proc_sys(name: str) -> None:
     if subject.SYSCTL.fullmatch(name):
@@ -115,7 +114,6 @@ def test_swap_lines_are_commented_out_and_nothing_else() -> None:
     ]
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_commenting_out_swap_twice_is_once(text: str) -> None:
     once = subject.without_swap(text)

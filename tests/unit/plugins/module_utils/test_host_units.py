@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import host_units as subject
@@ -56,7 +56,6 @@ def test_show_is_read_under_every_name() -> None:
     assert (units["none.service"].enabled, units["none.service"].started_at) == ("not-found", None)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_show_takes_any_text(text: str) -> None:
     assert isinstance(subject.parse_show(text.replace("MainPID", "")), dict)

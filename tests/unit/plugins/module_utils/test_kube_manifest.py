@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import kube_manifest
@@ -23,7 +23,6 @@ def make(kind: str = "ConfigMap", name: str = "a", **more: Any) -> Object:
     return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, **more}
 
 
-@settings(deadline=None)
 @given(st.lists(KINDS))
 def test_what_others_live_in_comes_first_and_the_rest_keeps_its_order(kinds: list[str]) -> None:
     objects = [make(kind, f"n{number}") for number, kind in enumerate(kinds)]

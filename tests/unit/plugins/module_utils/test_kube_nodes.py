@@ -9,7 +9,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import kube_nodes
@@ -61,7 +61,6 @@ def taints_of(node: Object) -> dict[tuple[str, str], str]:
     return {(taint["key"], taint["effect"]): taint.get("value", "") for taint in node["spec"].get("taints") or []}
 
 
-@settings(deadline=None)
 @given(LABELS, TAINTS, WANTS, WANTS)
 def test_two_inventories_one_after_the_other(
     labels: dict[str, str], taints: dict[tuple[str, str], str], first: kube_nodes.Want, second: kube_nodes.Want
@@ -83,7 +82,6 @@ def test_two_inventories_one_after_the_other(
     assert all(labels_of(two)[key] == labels[key] for key in untouched)
 
 
-@settings(deadline=None)
 @given(LABELS, TAINTS)
 def test_wanting_nothing_of_a_node_that_never_had_anything_of_ours_is_no_step(
     labels: dict[str, str], taints: dict[tuple[str, str], str]

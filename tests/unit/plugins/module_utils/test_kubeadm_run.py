@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,27 +167,6 @@ def test_the_kubelets_configuration_is_closed_after_a_join() -> None:
     node = FakeNode({"/var/lib/kubelet/config.yaml": ""})
     run(node, "join", JOIN)
     assert node.modes["/var/lib/kubelet/config.yaml"] == 0o600
-
-
-def test_the_configuration_is_read_from_memory_and_no_file_stays(tmp_path: Path) -> None:
-    script = tmp_path / "kubeadm"
-    script.write_text('#!/bin/sh\nfor last; do :; done\ncat "$last"\ncat "$last" >/dev/null\necho "args: $*"\n')
-    script.chmod(0o755)
-    code, printed = subject.Host().run([str(script), "join"], '{"a": 1}\n', 10)
-    assert code == 0
-    assert '{"a": 1}' in printed
-    assert "--config /proc/self/fd/" in printed
-    assert [path.name for path in tmp_path.iterdir()] == ["kubeadm"]
-
-
-def test_a_missing_program_and_a_slow_one_are_told(tmp_path: Path) -> None:
-    assert subject.Host().run([str(tmp_path / "kubeadm")], "", 5)[0] == 127
-    slow = tmp_path / "slow"
-    slow.write_text("#!/bin/sh\nexec sleep 30\n")
-    slow.chmod(0o755)
-    code, printed = subject.Host().run([str(slow)], "", 0.3)
-    assert code == 124
-    assert "not done after" in printed
 
 
 @given(st.text(max_size=40), st.from_regex(r"[a-z0-9]{6}\.[a-z0-9]{16}", fullmatch=True))

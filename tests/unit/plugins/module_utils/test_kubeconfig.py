@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import kubeconfig
@@ -78,7 +78,6 @@ def test_kubeadms_own_file_without_pyyaml(no_pyyaml: None) -> None:
     assert parse(text, "admin.conf", nothing) == KubeConfig("admin.conf", "https://192.0.2.100:6443", PEM, PEM, KEY)
 
 
-@settings(deadline=None)
 @given(
     names=st.tuples(NAMES, NAMES, NAMES),
     pem=st.text(alphabet=st.characters(max_codepoint=127)),

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import pki
@@ -72,7 +72,6 @@ def test_no_certificate_or_a_damaged_one_is_refused() -> None:
         pki.hash_of(whole[:100])
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_damage_is_an_error_in_words_never_a_crash(noise: bytes, at: int) -> None:
     whole = certificate_der()
@@ -92,14 +91,17 @@ def seal(plain: bytes, key: bytes = KEY) -> str:
     return base64.b64encode(nonce + AESGCM(key).encrypt(nonce, plain, None)).decode()
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=10), st.binary(max_size=100), max_size=4))
 def test_what_kubeadm_seals_is_opened(entries: dict[str, bytes]) -> None:
     data = {name: seal(value) for name, value in entries.items()}
     assert pki.open_entries({**data, "empty": ""}, KEY, open_gcm) == {**entries, "empty": b""}
 
 
-@pytest.mark.parametrize("value", [seal(b"x", bytes(32)), "AAAA", "!!", base64.b64encode(b"n" * 12).decode()])
+@pytest.mark.parametrize(
+    "value",
+    [seal(b"x", bytes(32)), "AAAA", "!!", base64.b64encode(b"n" * 12).decode()],
+    ids=["another key", "short", "no base64", "empty"],  # what is sealed differs each time, and so would its name
+)
 def test_another_key_or_damage_is_refused_by_entry(value: str) -> None:
     with pytest.raises(RefusedError, match=r"cannot be decrypted.*entry ca\.key"):
         pki.open_entries({"ca.crt": seal(b"fine"), "ca.key": value}, KEY, open_gcm)

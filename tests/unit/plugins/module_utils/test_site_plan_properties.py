@@ -48,7 +48,7 @@ def inits(world: World) -> list[str]:
     return [name for name, action in world.ask().plan.hosts.items() if action == "init"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(worlds())
 def test_a_cluster_never_begins_beside_evidence(drawn: tuple[World, dict[str, str]]) -> None:
     """At most one init, and none at all where a host has a past, a control plane is unknown, or an API answers."""
@@ -70,7 +70,7 @@ def test_a_cluster_never_begins_beside_evidence(drawn: tuple[World, dict[str, st
         assert "node" not in known
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(), st.permutations(list(World().hosts)))
 def test_the_order_of_the_inventory_means_nothing_beside_evidence(
     drawn: tuple[World, dict[str, str]], order: list[str]
@@ -83,7 +83,7 @@ def test_the_order_of_the_inventory_means_nothing_beside_evidence(
     assert [f.level for f in one.findings] == [f.level for f in other.findings]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sets(st.sampled_from(NODES), min_size=2), st.data())
 def test_removing_a_host_never_leads_to_init(members: set[str], data: st.DataObject) -> None:
     """A cluster of two or more nodes, running or dead, and any one host taken out of the inventory."""
@@ -94,7 +94,7 @@ def test_removing_a_host_never_leads_to_init(members: set[str], data: st.DataObj
     assert not inits(world)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds())
 def test_every_host_of_the_play_has_an_action_and_a_refusal_joins_nobody(drawn: tuple[World, dict[str, str]]) -> None:
     world, _states = drawn
@@ -105,7 +105,7 @@ def test_every_host_of_the_play_has_an_action_and_a_refusal_joins_nobody(drawn: 
         assert not {"init", "join_control_plane", "join_worker"} & set(plan.hosts.values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds())
 def test_a_kept_host_stays_kept_when_asked_again(drawn: tuple[World, dict[str, str]]) -> None:
     """The same facts give the same plan: nothing of one answer leaks into the next."""

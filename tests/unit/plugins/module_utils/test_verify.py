@@ -168,7 +168,8 @@ def machine(*addresses: str, **units: str) -> dict[str, Any]:
 
 
 def looked(lb1: object, lb2: object, **more: object) -> Hosts:
-    return Hosts({"lb1": lb1, "lb2": lb2, **more}, nodes=("cp1",), balancers=("lb1", "lb2"))  # type: ignore[dict-item]
+    seen: Any = {"lb1": lb1, "lb2": lb2, **more}
+    return Hosts(seen, nodes=("cp1",), balancers=("lb1", "lb2"))
 
 
 @pytest.mark.parametrize(

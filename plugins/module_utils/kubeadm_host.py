@@ -1,0 +1,78 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The node on which kubeadm runs: its files, its programs, its journal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+
+class Host:
+    """The real node."""
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(path)
+
+    def read(self, path: str) -> str:
+        with open(path, encoding="utf-8") as handle:
+            return handle.read()
+
+    def write(self, path: str, text: str, mode: int) -> None:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        temporary = f"{path}.{os.getpid()}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.rename(temporary, path)
+
+    def remove(self, path: str) -> None:
+        if os.path.exists(path):
+            os.unlink(path)
+
+    def chmod(self, path: str, mode: int) -> bool:
+        changed = (os.stat(path).st_mode & 0o7777) != mode
+        if changed:
+            os.chmod(path, mode)
+        return changed
+
+    def run(self, argv: list[str], stdin_document: str, timeout: float) -> tuple[int, str]:
+        """Run kubeadm with its configuration in anonymous memory: a killed run leaves no file behind."""
+        memory = os.memfd_create("kubeadm-config")
+        try:
+            os.write(memory, stdin_document.encode())
+            command = [*argv, "--config", f"/proc/self/fd/{memory}"]
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(memory,),
+                timeout=timeout,
+                check=False,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+        except subprocess.TimeoutExpired as exc:
+            printed = (exc.stdout or b"").decode(errors="replace")
+            return 124, f"{printed}\nnot done after {timeout:.0f} s"
+        except FileNotFoundError:
+            return 127, f"{argv[0]} is not installed on this host"
+        finally:
+            os.close(memory)
+        return done.returncode, done.stdout.decode(errors="replace")
+
+    def journal(self, unit: str, lines: int) -> str:
+        try:
+            done = subprocess.run(
+                ["journalctl", "-u", unit, "-n", str(lines), "--no-pager", "-o", "cat"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=10,
+                check=False,
+            )
+        except (FileNotFoundError, subprocess.TimeoutExpired):
+            return "(no journal)"
+        return done.stdout.decode(errors="replace")

@@ -1,0 +1,93 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""etcd_gate against real etcd clusters: yes only while the quorum holds after the step."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.etcd_cluster import EtcdCluster, Make, eventually
+
+NAMES = ("cp1", "cp2", "cp3")
+NEW = {"peer_url": "https://192.0.2.14:2380"}
+
+
+def members(cluster: EtcdCluster) -> list[str]:
+    return sorted(str(raw.get("name", "")) for raw in cluster.api("cp2").members()["members"])
+
+
+def test_three_healthy_members_allow_each_step_and_nothing_changes(make: Make) -> None:
+    cluster = make(*NAMES)
+    for action, name, more in (("restart", "cp2", {}), ("remove", "cp3", {}), ("add_learner", "cp4", NEW)):
+        result = cluster.gate(action, name, wait_seconds=20, **more)
+        assert not result.get("failed"), result
+        assert result["changed"] is False
+        assert result["arithmetic"] == "3 of 3 voters healthy, quorum 2, tolerance 1"
+    assert members(cluster) == list(NAMES)
+
+
+@pytest.mark.parametrize("action", ["restart", "remove"])
+def test_with_one_member_dead_no_other_may_go(make: Make, action: str) -> None:
+    cluster = make(*NAMES)
+    cluster.members["cp1"].kill()
+    result = eventually(lambda: cluster.gate(action, "cp2"), lambda seen: "2 of 3" in seen["error"]["found"])
+    assert result["failed"] is True
+    assert "2 of 3 voters healthy, quorum 2, tolerance 1" in result["error"]["found"]
+    assert "cp2" in result["msg"]
+    assert result["error"]["next"]
+    assert members(cluster) == list(NAMES)
+
+
+def test_the_dead_member_itself_may_be_removed(make: Make) -> None:
+    cluster = make(*NAMES)
+    cluster.members["cp1"].kill()
+    result = cluster.gate("remove", "cp1", wait_seconds=20)
+    assert not result.get("failed"), result
+    assert result["arithmetic"] == "2 of 3 voters healthy, quorum 2, tolerance 1"
+    assert members(cluster) == list(NAMES), "asked is not done"
+
+
+def test_without_a_quorum_nothing_is_allowed(make: Make) -> None:
+    cluster = make(*NAMES)
+    for name in ("cp1", "cp3"):
+        cluster.members[name].kill()
+    for action, name, more in (("restart", "cp2", {}), ("remove", "cp1", {}), ("add_learner", "cp4", NEW)):
+        result = cluster.gate(action, name, timeout=1, **more)
+        assert result["failed"] is True, action
+
+
+def test_a_learner_that_has_not_caught_up_is_waited_for_a_bounded_time(make: Make) -> None:
+    cluster = make(*NAMES)
+    cluster.add_learner("cp4")
+    began = time.monotonic()
+    result = cluster.gate(
+        "add_learner", "cp5", [cluster.members["cp1"].url], peer_url="https://192.0.2.15:2380", wait_seconds=2
+    )
+    assert result["failed"] is True
+    assert 2 <= time.monotonic() - began < 20
+    assert "learner" in result["error"]["found"]
+
+
+def test_a_single_member_restarts_only_when_a_gap_is_wanted(make: Make) -> None:
+    cluster = make("cp1")
+    assert cluster.gate("restart", "cp1")["failed"] is True
+    allowed = cluster.gate("restart", "cp1", allow_downtime=True)
+    assert not allowed.get("failed"), allowed
+    assert allowed["aloud"], "a person is told of the gap"
+    assert cluster.gate("remove", "cp1")["failed"] is True
+
+
+def test_a_name_is_exact(make: Make) -> None:
+    result = make("cp1").gate("restart", "cp")
+    assert result["failed"] is True
+    assert 'named "cp"' in result["msg"]
+
+
+def test_missing_certificates_are_named(make: Make, tmp_path: Path) -> None:
+    result = make("cp1").gate("restart", "cp1", cert=str(tmp_path / "none.crt"))
+    assert result["failed"] is True
+    assert str(tmp_path / "none.crt") in str(result["error"])
