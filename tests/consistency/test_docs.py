@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs import generate
-from tests.consistency.repo import ROOT
+from tests.consistency.repo import MODULES, ROLES, ROOT
 
 SKIPPED = {".build", ".venv", ".git", ".cache", ".ansible", ".pytest_cache"}
 DOCUMENTS = sorted(p for p in ROOT.rglob("*.md") if not SKIPPED & set(p.relative_to(ROOT).parts))
@@ -53,6 +53,24 @@ def test_readme_lists_every_playbook() -> None:
     text = (ROOT / "README.md").read_text()
     for path in (ROOT / "playbooks").glob("*.yml"):
         assert f"`{path.stem}`" in text, f"README does not tell of the playbook {path.stem}"
+
+
+def test_readme_lists_every_role_and_module() -> None:
+    text = (ROOT / "README.md").read_text()
+    for name in (*ROLES, *MODULES):
+        assert f"`{name}`" in text, f"README does not tell of {name}"
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda path: path.stem
+)
+def test_named_files_exist(path: Path) -> None:
+    """A path in backticks that begins with a directory of this repository."""
+    for name in re.findall(
+        r"`((?:docs|inventories|lab|molecule|playbooks|plugins|requirements|roles|tests)/[\w/.-]+)`", path.read_text()
+    ):
+        hidden = "/." in name  # made by a run
+        assert hidden or (ROOT / name).exists(), f"{path.name} names {name}"
 
 
 def test_readme_gives_the_commands_that_ci_runs() -> None:

@@ -125,6 +125,7 @@ def test_colocated_haproxy_and_keepalived(tmp_path: Path) -> None:
     role = ROOT / "roles" / "kube_lb"
     files = ("haproxy.cfg", "keepalived.conf")
     play |= {
+        "hosts": "kube_lb",
         "connection": "local",
         "vars": play["vars"] | {"kube_lb_interface": "eth0", "kube_lb_ca": "a CA", "ansible_become": False},
         "vars_files": [
