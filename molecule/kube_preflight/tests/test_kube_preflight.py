@@ -32,11 +32,8 @@ def test_one_report_has_the_findings_of_all_hosts() -> None:
 
 
 def test_nothing_was_changed(host: Host) -> None:
-    for path in (
-        "/etc/kubernetes",
-        "/etc/sysctl.d/99-quorum-kubeadm.conf",
-        "/usr/bin/kubeadm",
-        "/etc/containerd",
-        "/etc/haproxy",
-    ):
+    assert host.file("/run/before-preflight").exists
+    found = host.check_output("find /etc /usr /opt /srv -xdev -newer /run/before-preflight")
+    assert found == "", "preflight looks and writes nothing"
+    for path in ("/etc/kubernetes", "/etc/sysctl.d/99-quorum-kubeadm.conf", "/usr/bin/kubeadm", "/etc/containerd"):
         assert not host.file(path).exists
