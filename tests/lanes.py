@@ -58,7 +58,7 @@ def lint() -> list[Part]:
     sanity = (sys.executable, "-m", "tests.sanity")
     return [
         part("sanity", *sanity, minutes=15),
-        part("ansible-lint", "ansible-lint", "--offline", "--nocolor", "-q"),
+        part("ansible-lint", "ansible-lint", "--offline", "--nocolor", "-q", minutes=10),
         part("mypy", "mypy", "-p", f"{collection}.module_utils", "-p", "lab", "-p", "tests", *_if_there("bench", "-p")),
         part("ruff", "ruff", "check", "."),
         part("ruff-format", "ruff", "format", "--check", "."),
@@ -88,7 +88,7 @@ def molecule() -> list[Part]:
             needs=("setup:artifacts", "setup:image"),
             lab=scenario_lab(name),
             env={"NO_COLOR": "1", "MOLECULE_COMMAND_BORDERS": "false", "ANSIBLE_NOCOLOR": "1"},
-            minutes=10,
+            minutes=15,
         )
         for name in scenarios
     ]

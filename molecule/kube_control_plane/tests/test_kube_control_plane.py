@@ -27,7 +27,8 @@ def kubectl(host: Host, words: str) -> str:
 
 def flags(host: Host, component: str) -> dict[str, str]:
     """The arguments of the process that runs, not of a file."""
-    pid = host.check_output(f"pgrep -x {component}")
+    # By its command line, because the kernel keeps 15 letters of a name.
+    pid = host.check_output(f"pgrep -f '^{component} --'")
     words = host.file(f"/proc/{pid}/cmdline").content_string.split("\0")
     return {name: value for name, _equals, value in (word.partition("=") for word in words[1:])}
 
