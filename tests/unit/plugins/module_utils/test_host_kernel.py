@@ -29,7 +29,7 @@ def kernel(host: Host) -> subject.Kernel:
         ("/proc/filesystems", b"nodev\tsysfs\nnodev\toverlay\n\text4\n", "overlay"),
         ("/proc/sys/net/bridge/bridge-nf-call-iptables", b"1", "br_netfilter"),
         (f"/lib/modules/{RELEASE}/modules.builtin", b"kernel/fs/overlayfs/overlay.ko\n", "overlay"),
-        ("/proc/config.gz", gzip.compress(CONFIG), "overlay"),
+        ("/proc/config.gz", gzip.compress(CONFIG, mtime=0), "overlay"),
         (f"/boot/config-{RELEASE}", CONFIG, "vxlan"),
     ],
 )
@@ -53,7 +53,7 @@ def test_an_installed_module_is_loadable(tmp_path: Path, suffix: str) -> None:
 
 def test_a_module_option_alone_does_not_make_a_module(tmp_path: Path) -> None:
     host = FakeHost(tmp_path)
-    host.write("/proc/config.gz", gzip.compress(CONFIG))
+    host.write("/proc/config.gz", gzip.compress(CONFIG, mtime=0))
     assert kernel(host).state("br_netfilter") == subject.MISSING, "=m, and no file of it is installed"
     assert kernel(host).state("dummy") == subject.MISSING
 
@@ -66,7 +66,7 @@ def test_a_damaged_config_is_no_evidence(tmp_path: Path) -> None:
 
 def test_features(tmp_path: Path) -> None:
     host = FakeHost(tmp_path)
-    host.write("/proc/config.gz", gzip.compress(CONFIG))
+    host.write("/proc/config.gz", gzip.compress(CONFIG, mtime=0))
     found = kernel(host).features()
     assert found["overlay"]
     assert found["vxlan"]
