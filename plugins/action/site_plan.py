@@ -19,6 +19,8 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils import report
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import open_api
 from ansible_collections.quorum.kubeadm.plugins.module_utils.preflight import Review, review
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils import role_arguments
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 FACTS = "__kube_preflight_node"
 HOST_VARIABLES = ("kube_node_ip", "ansible_host", "kube_node_labels", "kube_node_taints", "kube_lb_vrid")
@@ -93,15 +95,6 @@ def problem_of(facts: Mapping[str, Any]) -> tuple[bool, str]:
     return bool(facts.get("unreachable")) and not refused, " ".join(text.split())[:300]
 
 
-def plain(value: Any) -> Any:
-    """The value without Ansible's lazy containers: a template inside that fails does so here."""
-    if isinstance(value, Mapping):
-        return {plain(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    return str(value) if isinstance(value, str) else value
-
-
 def read_host(variables: Mapping[str, Any], groups: Iterable[str], in_play: bool) -> dict[str, Any]:
     """One host's part of the inputs."""
     host: dict[str, Any] = {"groups": sorted(groups), "in_play": in_play, "overrides": {}, "unreadable": {}}
@@ -111,6 +104,9 @@ def read_host(variables: Mapping[str, Any], groups: Iterable[str], in_play: bool
                 (host["overrides"] if name in CLUSTER_VARIABLES else host)[name] = plain(variables[name])
         except AnsibleError as exc:
             host["unreadable"][name] = " ".join(str(exc).split())[:200]
+    if in_play:
+        host["unreadable"] = {**role_arguments.wrong(variables), **host["unreadable"]}
+        host["unknown"] = role_arguments.unknown(str(name) for name in variables)
     facts = variables.get(FACTS) or {}
     if in_play and "node" not in facts:
         host["unreachable"], host["problem"] = problem_of(facts)

@@ -22,10 +22,10 @@ def vrid(address: str) -> int:
         raise AnsibleFilterError(str(exc)) from exc
 
 
-def vip_interface(address: str, addresses: list[Mapping[str, Any]], default: str) -> str:
-    """The interface whose network holds the VIP, from node_info's addresses; `default` when none does."""
+def vip_interface(address: str, addresses: list[Mapping[str, Any]], chosen: str) -> str:
+    """The interface that was chosen, else the one whose network holds the VIP, from node_info's addresses."""
     try:
-        return core.interface_for(address, addresses) or default
+        return chosen or core.interface_for(address, addresses) or ""
     except KubeadmError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

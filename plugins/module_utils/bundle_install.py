@@ -9,10 +9,13 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from typing import Any
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import Bundle, BundleFile
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import Bundle, BundleFile, parse_bundle, require
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, RefusedError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import check_path
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host, Labeller
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kubernetes import BUNDLE_STATE
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import BLOCK, Memory
 
 TEMPORARY = ".{}.quorum-new"
@@ -142,3 +145,29 @@ def _refuse(source: str, wrong: list[str]) -> None:
     if wrong:
         what = "the bundle cannot be used; nothing was installed"
         raise InputError(what, where=source, found="; ".join(wrong), next_step="copy the bundle to the host again")
+
+
+def install_bundle(host: Host, params: dict[str, Any], *, effects: bool, label: Labeller = None) -> dict[str, Any]:
+    """Compare, verify everything, then install."""
+    source = check_path(params["source"])
+    bundle = parse_bundle(host.read_text(f"{source}/manifest.json"), source)
+    require(bundle, source, params["kube_version"], os.uname().machine)
+    memory = Memory(host, BUNDLE_STATE)
+    files = bundle.files_for(params["roles"], params["only"])
+    plan = plan_install(host, memory, files)
+    archives = bundle.images_for(params["roles"]) if params["only"] is None else []
+    expected = {archive.path: archive.sha256 for archive in archives}
+    if not effects:
+        # A real run verifies the programs while it copies them.
+        expected.update({file.path: file.sha256 for file in plan.copies})
+    verify_sources(memory, source, expected)
+    if effects:
+        Installer(host, memory, label).install(bundle, source, plan)
+        learn_versions(memory, bundle, files)
+        memory.save()
+    return {
+        "changed": bool(plan.steps()),
+        "installed": plan.installed,
+        "steps": plan.steps(),
+        "versions": {"kubernetes": bundle.kube_version, **bundle.versions},
+    }

@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import Archive
-from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import CommandError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import Archive, parse_bundle
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_install import verify_sources
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import CommandError, InputError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import check_path
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host, Result
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import json_object, write_json
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kubernetes import BUNDLE_STATE
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import Memory, json_object, write_json
 
 PIN = "io.cri-containerd.pinned"
 STATE = "/var/lib/quorum-kubeadm/images.json"
 REMEMBERED_ARCHIVES = 20
+NAMESPACE = r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*"
 
 
 @dataclass(frozen=True)
@@ -152,3 +157,26 @@ class ImageStore:
             self.remembered[archive.sha256] = {ref: have[ref].digest for ref in archive.refs}
         kept = dict(list(self.remembered.items())[-REMEMBERED_ARCHIVES:])
         write_json(self.host, STATE, {"archives": kept})
+
+
+def import_images(host: Host, params: dict[str, Any], *, effects: bool) -> dict[str, Any]:
+    """Compare, verify what will be imported, import, pin."""
+    source = check_path(params["source"])
+    if not re.fullmatch(NAMESPACE, params["namespace"]):
+        found = repr(params["namespace"][:80])
+        raise InputError("this is no namespace of containerd", found=found, next_step="correct `namespace`")
+    archives = parse_bundle(host.read_text(f"{source}/manifest.json"), source).images_for(params["roles"])
+    ctr = check_path(params["ctr"])
+    store = ImageStore(host, Containerd(host, ctr, params["namespace"], params["timeout"], absent_is_empty=not effects))
+    plan = store.plan(archives)
+    memory = Memory(host, BUNDLE_STATE)
+    verify_sources(memory, source, {archive.path: archive.sha256 for archive in plan.imports})
+    if effects:
+        memory.save()
+        store.apply(plan, source, archives, unpack=params["unpack"])
+    return {
+        "changed": bool(plan.steps()),
+        "imported": [archive.path for archive in plan.imports],
+        "refs": sorted(ref for archive in archives for ref in archive.refs),
+        "steps": plan.steps(),
+    }

@@ -10,6 +10,7 @@ import binascii
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils import receipts
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import (
     Entry,
@@ -36,6 +37,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.host_units import (
     apply_units,
     plan_units,
     read_units,
+    stale_units,
     unit_name,
 )
 
@@ -45,6 +47,48 @@ UNIT_FOLDERS = (
     "/usr/lib/systemd/system/",
     "/lib/systemd/system/",
 )
+
+# The arguments of host_config, as a module declares them.
+ENTRY: dict[str, Any] = {
+    "path": {"type": "str", "required": True},
+    "mode": {"type": "str"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+}
+FILE: dict[str, Any] = {
+    **ENTRY,
+    "content": {"type": "str"},
+    "content_b64": {"type": "str"},
+    "secret_b64": {"type": "str", "no_log": True},
+    "validate": {"type": "list", "elements": "str"},
+}
+CONTENTS = ("content", "content_b64", "secret_b64")
+UNIT: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "enabled": {"type": "bool"},
+    "state": {"type": "str", "choices": ["started", "stopped"]},
+    "masked": {"type": "bool"},
+    "reads": {"type": "list", "elements": "str", "default": []},
+}
+SPEC: dict[str, Any] = {
+    "directories": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": FILE,
+        "mutually_exclusive": [CONTENTS],
+        "required_one_of": [CONTENTS],
+    },
+    "absent": {"type": "list", "elements": "str", "default": []},
+    "kernel_modules": {"type": "list", "elements": "str", "default": []},
+    "sysctls": {"type": "dict", "default": {}},
+    "swap": {"type": "str", "choices": ["keep", "off"], "default": "keep"},
+    "hostname": {"type": "str"},
+    "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
+    "receipt": receipts.OPTION,
+    "timeout": {"type": "float", "default": 60.0},
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +111,7 @@ class Plan:
             "changed_files": self.files.changed,
             "changed_units": list(self.units.changed),
             "running_units": list(self.units.running),
+            "stale_units": [name for name, _path in self.units.stale],
             "steps": self.steps(),
             "diff": self.files.diffs() + prepared,
         }
@@ -118,14 +163,15 @@ def make_plan(host: Host, files: Files, params: dict[str, Any]) -> Plan:
 def _unit_plan(
     host: Host, files: FilePlan, options: list[dict[str, Any]], coming: set[str], *, check_mode: bool
 ) -> UnitPlan:
-    wishes = [Wish(unit_name(o["name"]), o["enabled"], o["state"], o["masked"]) for o in options]
+    wishes = [Wish(unit_name(o["name"]), o["enabled"], o["state"], o["masked"], tuple(o["reads"])) for o in options]
     reload = any(path.startswith(UNIT_FOLDERS) for path in files.changed) and host.exists("/run/systemd/system")
     # In check mode a package that brings the unit may not be installed yet: what would be done is said all the same.
     names = {wish.name for wish in wishes}
     have = read_units(host, sorted(names))
     # A run that was killed after it wrote a unit file: the file is there, systemd has not looked yet.
     reload = reload or any(have[name].load == "not-found" for name in names & coming)
-    return plan_units(wishes, have, reload=reload, expected=names if check_mode else coming)
+    stale = stale_units(host, wishes, have, set(files.changed))
+    return plan_units(wishes, have, reload=reload, expected=names if check_mode else coming, stale=stale)
 
 
 def apply_plan(host: Host, files: Files, plan: Plan, timeout: float, *, effects: bool) -> None:

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import CommandError, InputError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 
-PROPERTIES = "Id,Names,LoadState,ActiveState,UnitFileState,MainPID,ExecMainStartTimestamp,NeedDaemonReload,Type"
+PROPERTIES = (
+    "Id,Names,LoadState,ActiveState,UnitFileState,MainPID,ExecMainStartTimestamp,NeedDaemonReload,Type,"
+    "StateChangeTimestampMonotonic"
+)
 RUNNING = ("active", "reloading", "refreshing")
 ENABLED = ("enabled", "static", "alias", "indirect", "generated")
 DISABLED = ("disabled", "static", "alias", "indirect", "generated", "masked", "masked-runtime", "")
@@ -36,6 +41,18 @@ class Unit:
     started_at: str | None = None
     reload_needed: bool = False
     kind: str = ""
+    settled_at: float | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.active in RUNNING
+
+    def is_older_than(self, mtime_ns: int) -> bool:
+        """Whether it was started, and last reloaded, before a file got its present content."""
+        if self.settled_at is None:
+            return False
+        age = time.clock_gettime(time.CLOCK_MONOTONIC) - self.settled_at
+        return (time.time() - age) * 1e9 < mtime_ns
 
     def info(self) -> dict[str, Any]:
         return {
@@ -54,6 +71,7 @@ class Wish:
     enabled: bool | None = None
     state: str | None = None
     masked: bool | None = None
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,7 @@ class UnitPlan:
     verbs: tuple[tuple[str, tuple[str, ...]], ...]
     awaited: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
+    stale: tuple[tuple[str, str], ...] = ()
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -75,10 +94,11 @@ class UnitPlan:
 
     @property
     def late(self) -> UnitPlan:
-        return UnitPlan(tuple(step for step in self.verbs if step[0] not in EARLY), self.awaited)
+        return UnitPlan(tuple(step for step in self.verbs if step[0] not in EARLY), self.awaited, stale=self.stale)
 
     def steps(self) -> list[str]:
-        return [f"{verb} {' '.join(names)}".strip() for verb, names in self.verbs]
+        stale = [f"{name} runs with an older {path}" for name, path in self.stale]
+        return [f"{verb} {' '.join(names)}".strip() for verb, names in self.verbs] + stale
 
 
 def unit_name(name: str) -> str:
@@ -105,6 +125,8 @@ def parse_show(text: str) -> dict[str, Unit]:
             started_at=pairs.get("ExecMainStartTimestamp") or None,
             reload_needed=pairs.get("NeedDaemonReload") == "yes",
             kind=pairs.get("Type", ""),
+            # Seconds of the monotonic clock: the last start, stop or reload.
+            settled_at=int(pairs.get("StateChangeTimestampMonotonic") or 0) / 1e6 or None,
         )
         for name in {unit.name, *pairs.get("Names", "").split()}:
             units[name] = unit
@@ -121,7 +143,30 @@ def read_units(host: Host, names: list[str]) -> dict[str, Unit]:
     return {name: units.get(name, Unit(name)) for name in full}
 
 
-def plan_units(wishes: list[Wish], have: dict[str, Unit], *, reload: bool, expected: set[str]) -> UnitPlan:
+def stale_units(host: Host, wishes: list[Wish], have: dict[str, Unit], changing: set[str]) -> dict[str, str]:
+    """Running units that have not read a file as it is now, or as this call leaves it: unit to file.
+
+    A run that was killed between writing a file and the restart leaves such a unit; the next run finds it here.
+    """
+    found = {}
+    for wish in wishes:
+        unit = have[wish.name]
+        for path in wish.reads if unit.is_running else ():
+            identity = host.identity(path)
+            if path in changing or (identity and unit.is_older_than(identity[1])):
+                found[wish.name] = path
+                break
+    return found
+
+
+def plan_units(
+    wishes: list[Wish],
+    have: dict[str, Unit],
+    *,
+    reload: bool,
+    expected: set[str],
+    stale: Mapping[str, str] = MappingProxyType({}),
+) -> UnitPlan:
     """Wishes and what systemd knows -> verbs. `expected`: units whose files this very run writes."""
     chosen: dict[str, list[str]] = {}
     awaited = []
@@ -140,8 +185,8 @@ def plan_units(wishes: list[Wish], have: dict[str, Unit], *, reload: bool, expec
     if reload or any(unit.reload_needed for unit in have.values()):
         chosen["daemon-reload"] = []
     verbs = tuple((verb, tuple(chosen[verb])) for verb in (*EARLY, *LATE) if verb in chosen)
-    running = sorted(name for name, unit in have.items() if unit.active in RUNNING)
-    return UnitPlan(verbs, tuple(awaited), tuple(running))
+    running = sorted(name for name, unit in have.items() if unit.is_running)
+    return UnitPlan(verbs, tuple(awaited), tuple(running), tuple(sorted(stale.items())))
 
 
 def _is_absence(wish: Wish) -> bool:

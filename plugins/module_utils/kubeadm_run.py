@@ -39,7 +39,6 @@ RESUME_IGNORES = (
     "Port-10259",
     "Port-2379",
     "Port-2380",
-    "Port-6443",
 )
 INIT_TOKEN = {
     "description": "quorum.kubeadm",
@@ -169,9 +168,20 @@ def with_secrets(documents: list[dict[str, Any]], secrets: Secrets, resume: bool
             _join_secrets(document, secrets)
         if resume and "nodeRegistration" in document:
             registration = document["nodeRegistration"]
-            ignores = set(registration.get("ignorePreflightErrors", [])) | set(RESUME_IGNORES)
+            ignores = {*registration.get("ignorePreflightErrors", []), *RESUME_IGNORES, f"Port-{_bind_port(documents)}"}
             registration["ignorePreflightErrors"] = sorted(ignores)
     return out
+
+
+def _bind_port(documents: list[dict[str, Any]]) -> int:
+    """The API server's port on this node, which listens already when an unfinished run is resumed."""
+    for document in documents:
+        endpoint = (
+            document.get("localAPIEndpoint") or (document.get("controlPlane") or {}).get("localAPIEndpoint") or {}
+        )
+        if "bindPort" in endpoint:
+            return int(endpoint["bindPort"])
+    return 6443
 
 
 def _init_secrets(document: dict[str, Any], secrets: Secrets) -> None:

@@ -11,7 +11,7 @@ from . import skew
 from .findings import FATAL, WARNING, Finding, fatal, warning
 from .joining import JOIN_CONTROL_PLANE
 from .preflight_case import Case, Check
-from .preflight_inputs import CONTROL_PLANE, WORKER
+from .preflight_inputs import CONTROL_PLANE, LB, WORKER
 from .site_plan import EXISTING, NEW
 from .version import Version, image_version, known_version
 from .versions import RELEASES, supported
@@ -185,7 +185,40 @@ def empty_groups(case: Case) -> Iterator[Finding]:
         )
 
 
+def limited_balancers(case: Case) -> Iterator[Finding]:
+    """A new load balancer that the others have not heard of hears no advertisements and takes the VIP as well."""
+    balancers = case.inputs.names(LB)
+    outside = [name for name in balancers if not case.inputs.hosts[name].in_play]
+    for name in balancers:
+        node = case.nodes.get(name)
+        if outside and node and not any(entry.port == case.inputs.api_port for entry in node.listening):
+            found = f"a new load balancer, and {', '.join(outside)}, which must know it, outside of the limit"
+            yield fatal(name, "limit", found, "add the group kube_lb to --limit")
+
+
+def limited_control_planes(case: Case) -> Iterator[Finding]:
+    """Joined, but not balanced to."""
+    outside = [name for name in case.inputs.names(LB) if not case.inputs.hosts[name].in_play]
+    joining = [name for name, action in case.plan.hosts.items() if action == JOIN_CONTROL_PLANE]
+    if outside and joining:
+        found = f"{', '.join(outside)} will not send requests to it: outside of the limit"
+        yield warning(joining[0], "limit", found, "run site without --limit afterwards")
+
+
+def known_authority(case: Case) -> Iterator[Finding]:
+    """Who joins must know the CA beforehand: discovery is never left to trust."""
+    joining = [name for name in case.plan.hosts if case.plan.joins(name)]
+    if case.plan.state == EXISTING and joining and not case.plan.ca_pem:
+        found = "it joins a cluster whose CA is not known: no control plane is in the run, and no kubeconfig of it here"
+        yield fatal(
+            joining[0], "authority", found, "add a control plane to --limit, or put the kubeconfig in its place"
+        )
+
+
 CHECKS: tuple[Check, ...] = (
+    limited_balancers,
+    limited_control_planes,
+    known_authority,
     duplicate_names,
     duplicate_addresses,
     duplicate_machine_ids,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import input_types as read
-from .findings import Finding, fatal
+from .findings import Finding, fatal, warning
 from .version import Version
 
 CONTROL_PLANE, WORKER, LB, ETCD = "control_plane", "worker", "lb", "etcd"
@@ -204,7 +204,14 @@ def _unreadable(hosts: Mapping[str, Any]) -> Iterable[Finding]:
     """Variables whose template failed: the caller passes the reason on instead of a value."""
     for name, raw in hosts.items():
         for key, reason in (raw.get("unreadable") or {}).items():
-            yield fatal(name, "input", f"{key} cannot be read: {reason}", f"correct {key} in the inventory")
+            yield fatal(name, "input", f"{key} cannot be used: {reason}", f"correct {key} in the inventory")
+
+
+def _unknown(hosts: Mapping[str, Any]) -> Iterable[Finding]:
+    """Variables that begin like a role's and that no role has."""
+    for name, raw in hosts.items():
+        for key in raw.get("unknown") or []:
+            yield warning(name, "input", f"no role knows the variable {key}", "correct its name, or take it out")
 
 
 def _disagreements(hosts: Mapping[str, Any], cluster: Mapping[str, Any]) -> Iterable[Finding]:
@@ -229,6 +236,7 @@ def parse_inputs(raw: Mapping[str, Any]) -> tuple[Inputs, list[Finding]]:
     cluster = _read_all("", given, CLUSTER, findings)
     findings += _disagreements(hosts, given)
     findings += _unreadable(hosts)
+    findings += _unknown(hosts)
     inputs = Inputs(
         hosts={str(name): _host(str(name), values, findings) for name, values in hosts.items()},
         version=cluster["kube_version"],

@@ -26,6 +26,7 @@ class Release:
     containerd_min: str
     flannel: str
     cni_plugins: str
+    agnhost: str
     newest_patch: str
 
 
@@ -41,13 +42,31 @@ _COMMON = {
 # 1.34 stays on kubeadm's own default until its bundle is tested.
 RELEASES = {
     "1.36": Release(
-        etcd="3.6.16", etcd_min="3.5.24", coredns="1.14.2", pause="3.10.2", newest_patch="1.36.3", **_COMMON
+        etcd="3.6.16",
+        etcd_min="3.5.24",
+        coredns="1.14.2",
+        pause="3.10.2",
+        agnhost="2.63.0",
+        newest_patch="1.36.3",
+        **_COMMON,
     ),
     "1.35": Release(
-        etcd="3.6.14", etcd_min="3.5.24", coredns="1.13.1", pause="3.10.1", newest_patch="1.35.4", **_COMMON
+        etcd="3.6.14",
+        etcd_min="3.5.24",
+        coredns="1.13.1",
+        pause="3.10.1",
+        agnhost="2.59",
+        newest_patch="1.35.4",
+        **_COMMON,
     ),
     "1.34": Release(
-        etcd="3.6.5", etcd_min="3.5.21", coredns="1.12.1", pause="3.10.1", newest_patch="1.34.4", **_COMMON
+        etcd="3.6.5",
+        etcd_min="3.5.21",
+        coredns="1.12.1",
+        pause="3.10.1",
+        agnhost="2.59",
+        newest_patch="1.34.4",
+        **_COMMON,
     ),
 }
 COMPONENTS = tuple(item.name for item in fields(Release))

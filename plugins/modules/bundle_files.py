@@ -36,6 +36,7 @@ options:
     description: Install only the files with these names. Others are neither installed nor verified.
     type: list
     elements: str
+extends_documentation_fragment: quorum.kubeadm.receipt
 attributes:
   check_mode:
     description: Verifies and compares like a run, installs nothing.
@@ -63,67 +64,40 @@ steps:
   elements: str
 versions:
   description: Versions of the bundle's components, C(kubernetes) among them.
-  returned: success
+  returned: when the host was asked
   type: dict
   sample: {kubernetes: 1.36.3, etcd: 3.6.16}
+proven:
+  description: The host was not asked, because its receipt was proven earlier in this run.
+  returned: when O(receipt) was proven
+  type: bool
 """
 
-import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import ROLES, parse_bundle, require
-from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_install import (
-    Installer,
-    learn_versions,
-    plan_install,
-    verify_sources,
-)
+from ansible_collections.quorum.kubeadm.plugins.module_utils import receipts
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import ROLES
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_install import install_bundle
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import check_path
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host, Labeller, labeller
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kubernetes import BUNDLE_STATE
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import Memory
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host, labeller
 
 SPEC: dict[str, Any] = {
     "source": {"type": "str", "required": True},
     "kube_version": {"type": "str", "required": True},
     "roles": {"type": "list", "elements": "str", "choices": list(ROLES), "required": True},
     "only": {"type": "list", "elements": "str"},
+    "receipt": receipts.OPTION,
 }
-
-
-def run(host: Host, params: dict[str, Any], *, effects: bool, label: Labeller = None) -> dict[str, Any]:
-    """Compare, verify everything, then install."""
-    source = check_path(params["source"])
-    bundle = parse_bundle(host.read_text(f"{source}/manifest.json"), source)
-    require(bundle, source, params["kube_version"], os.uname().machine)
-    memory = Memory(host, BUNDLE_STATE)
-    files = bundle.files_for(params["roles"], params["only"])
-    plan = plan_install(host, memory, files)
-    archives = bundle.images_for(params["roles"]) if params["only"] is None else []
-    expected = {archive.path: archive.sha256 for archive in archives}
-    if not effects:
-        # A real run verifies the programs while it copies them.
-        expected.update({file.path: file.sha256 for file in plan.copies})
-    verify_sources(memory, source, expected)
-    if effects:
-        Installer(host, memory, label).install(bundle, source, plan)
-        learn_versions(memory, bundle, files)
-        memory.save()
-    return {
-        "changed": bool(plan.steps()),
-        "installed": plan.installed,
-        "steps": plan.steps(),
-        "versions": {"kubernetes": bundle.kube_version, **bundle.versions},
-    }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        result = run(Host(), module.params, effects=not module.check_mode, label=labeller(module))
+        host = Host()
+        result = install_bundle(host, module.params, effects=not module.check_mode, label=labeller(module))
+        receipts.leave(host, "bundle_files", module.params, effects=not module.check_mode)
     except KubeadmError as exc:
         module.fail_json(**exc.result())
     module.exit_json(**result)

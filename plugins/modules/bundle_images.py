@@ -45,6 +45,7 @@ options:
     description: Seconds for one call of the client.
     type: float
     default: 600.0
+extends_documentation_fragment: quorum.kubeadm.receipt
 attributes:
   check_mode:
     description: Compares, imports nothing. Where containerd is not there yet, every image counts as missing.
@@ -66,7 +67,7 @@ imported:
   elements: str
 refs:
   description: Images that the host now has, pinned.
-  returned: success
+  returned: when the host was asked
   type: list
   elements: str
 steps:
@@ -74,23 +75,22 @@ steps:
   returned: success
   type: list
   elements: str
+proven:
+  description: The host was not asked, because its receipt was proven earlier in this run.
+  returned: when O(receipt) was proven
+  type: bool
 """
 
-import re
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import ROLES, parse_bundle
-from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_install import verify_sources
-from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_store import Containerd, ImageStore
-from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import check_path
+from ansible_collections.quorum.kubeadm.plugins.module_utils import receipts
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import ROLES
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_store import import_images
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kubernetes import BUNDLE_STATE
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import Memory
 
-NAMESPACE = r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*"
 SPEC: dict[str, Any] = {
     "source": {"type": "str", "required": True},
     "roles": {"type": "list", "elements": "str", "choices": list(ROLES), "required": True},
@@ -98,36 +98,16 @@ SPEC: dict[str, Any] = {
     "ctr": {"type": "str", "default": "/usr/bin/ctr"},
     "unpack": {"type": "bool", "default": True},
     "timeout": {"type": "float", "default": 600.0},
+    "receipt": receipts.OPTION,
 }
-
-
-def run(host: Host, params: dict[str, Any], *, effects: bool) -> dict[str, Any]:
-    """Compare, verify what will be imported, import, pin."""
-    source = check_path(params["source"])
-    if not re.fullmatch(NAMESPACE, params["namespace"]):
-        found = repr(params["namespace"][:80])
-        raise InputError("this is no namespace of containerd", found=found, next_step="correct `namespace`")
-    archives = parse_bundle(host.read_text(f"{source}/manifest.json"), source).images_for(params["roles"])
-    ctr = check_path(params["ctr"])
-    store = ImageStore(host, Containerd(host, ctr, params["namespace"], params["timeout"], absent_is_empty=not effects))
-    plan = store.plan(archives)
-    memory = Memory(host, BUNDLE_STATE)
-    verify_sources(memory, source, {archive.path: archive.sha256 for archive in plan.imports})
-    if effects:
-        memory.save()
-        store.apply(plan, source, archives, unpack=params["unpack"])
-    return {
-        "changed": bool(plan.steps()),
-        "imported": [archive.path for archive in plan.imports],
-        "refs": sorted(ref for archive in archives for ref in archive.refs),
-        "steps": plan.steps(),
-    }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        result = run(Host(), module.params, effects=not module.check_mode)
+        host = Host()
+        result = import_images(host, module.params, effects=not module.check_mode)
+        receipts.leave(host, "bundle_images", module.params, effects=not module.check_mode)
     except KubeadmError as exc:
         module.fail_json(**exc.result())
     module.exit_json(**result)

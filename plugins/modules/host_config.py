@@ -119,10 +119,19 @@ options:
       masked:
         description: Whether it is masked.
         type: bool
+      reads:
+        description:
+          - Files that the unit reads when it starts or reloads.
+          - When it runs and was started before one of them changed, it is named in RV(stale_units), and the call
+            counts as changed, also when an earlier run wrote the file and ended before its handler.
+        type: list
+        elements: str
+        default: []
   timeout:
     description: Seconds for the units to become active.
     type: float
     default: 60.0
+extends_documentation_fragment: quorum.kubeadm.receipt
 attributes:
   check_mode:
     description: Predicts exactly what a run does.
@@ -157,8 +166,13 @@ changed_units:
   returned: success
   type: list
   elements: str
+stale_units:
+  description: Those of O(units) that run with an older content of what they read; what a handler restarts or reloads.
+  returned: success
+  type: list
+  elements: str
 running_units:
-  description: Those of O(units) that ran before; what a handler has to restart or reload.
+  description: Those of O(units) that ran before.
   returned: success
   type: list
   elements: str
@@ -168,55 +182,19 @@ steps:
   type: list
   elements: str
   sample: ["create /etc/sysctl.d/90-kubernetes.conf (0644 root:root)", "sysctl net.ipv4.ip_forward: 0 -> 1"]
+proven:
+  description: The host was not asked, because its receipt was proven earlier in this run.
+  returned: when O(receipt) was proven
+  type: bool
 """
-
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils import receipts
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_files import Files
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host, labeller
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_plan import apply_plan, make_plan
-
-ENTRY: dict[str, Any] = {
-    "path": {"type": "str", "required": True},
-    "mode": {"type": "str"},
-    "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-}
-FILE: dict[str, Any] = {
-    **ENTRY,
-    "content": {"type": "str"},
-    "content_b64": {"type": "str"},
-    "secret_b64": {"type": "str", "no_log": True},
-    "validate": {"type": "list", "elements": "str"},
-}
-CONTENTS = ("content", "content_b64", "secret_b64")
-UNIT: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "enabled": {"type": "bool"},
-    "state": {"type": "str", "choices": ["started", "stopped"]},
-    "masked": {"type": "bool"},
-}
-SPEC: dict[str, Any] = {
-    "directories": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
-    "files": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": FILE,
-        "mutually_exclusive": [CONTENTS],
-        "required_one_of": [CONTENTS],
-    },
-    "absent": {"type": "list", "elements": "str", "default": []},
-    "kernel_modules": {"type": "list", "elements": "str", "default": []},
-    "sysctls": {"type": "dict", "default": {}},
-    "swap": {"type": "str", "choices": ["keep", "off"], "default": "keep"},
-    "hostname": {"type": "str"},
-    "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
-    "timeout": {"type": "float", "default": 60.0},
-}
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_plan import SPEC, apply_plan, make_plan
 
 
 def main() -> None:
@@ -229,6 +207,7 @@ def main() -> None:
         for note in files.validate(plan.files):
             module.warn(note)
         apply_plan(host, files, plan, module.params["timeout"], effects=not module.check_mode)
+        receipts.leave(host, "host_config", module.params, effects=not module.check_mode)
     except KubeadmError as exc:
         module.fail_json(**exc.result())
     result = plan.result()

@@ -54,6 +54,10 @@ options:
     description: How long to listen for VRRP advertisements. V(0) does not listen.
     type: float
     default: 0.0
+  receipts:
+    description: Prove the receipts of earlier calls again, see the option O(quorum.kubeadm.host_config#module:receipt).
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Reads only, in check mode too.
@@ -83,6 +87,7 @@ node:
     - C(kernel) (features, sysctls), C(units) by name (active, enabled, main_pid, started_at).
     - C(kubernetes) (versions, public certificates, server of kubelet.conf, static pods by name with their image,
       C(marker) of an unfinished operation, C(etcd_data), C(pods_dir), C(api) by URL).
+    - C(receipts) (name to digest of every receipt whose call would find nothing to do).
     - C(arp) (address, interface, answered, mac, error), C(vrrp) (source, vrid, priority, vip).
   returned: success
   type: dict
@@ -101,12 +106,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import host_facts, host_net, host_probe
+from ansible_collections.quorum.kubeadm.plugins.module_utils import host_facts, host_net, host_probe, receipts
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kernel import read_kernel
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kubernetes import read_kubernetes
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_units import read_units
+from ansible_collections.quorum.kubeadm.plugins.module_utils.receipt_provers import PROVERS
 
 UNITS = ("containerd", "kubelet", "haproxy", "keepalived")
 SPEC: dict[str, Any] = {
@@ -119,6 +125,7 @@ SPEC: dict[str, Any] = {
         "options": {"address": {"type": "str", "required": True}, "interface": {"type": "str"}},
     },
     "vrrp_listen_seconds": {"type": "float", "default": 0.0},
+    "receipts": {"type": "bool", "default": False},
 }
 
 
@@ -178,6 +185,7 @@ def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:
         "kernel": read_kernel(host),
         "units": {name: units[f"{name}.service"].info() for name in UNITS},
         "kubernetes": read_kubernetes(host),
+        "receipts": receipts.proven(host, PROVERS) if params["receipts"] else {},
     }
     answers = asked.answers()
     node["kubernetes"]["api"] = {url: answers[f"api {url}"] for url in params["api_urls"]}

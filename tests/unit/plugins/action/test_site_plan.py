@@ -116,7 +116,7 @@ def test_every_fatal_finding_of_every_host_is_in_the_message(tmp_path: Path) -> 
     message = " ".join(printed[printed.index("reason(s) to stop") :].split())
     assert "w1: control groups v1" in message
     assert "cp2: 5 MiB of memory" in message
-    assert "w2: kube_node_labels cannot be read" in message
+    assert "w2: kube_node_labels cannot be used" in message
     assert "A new cluster begins" not in printed
 
 

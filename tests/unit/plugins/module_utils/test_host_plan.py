@@ -38,7 +38,7 @@ def file(path: str, **given: Any) -> dict[str, Any]:
 
 
 def unit(name: str, **given: Any) -> dict[str, Any]:
-    return {"name": name, "enabled": None, "state": None, "masked": None, **given}
+    return {"name": name, "enabled": None, "state": None, "masked": None, "reads": [], **given}
 
 
 class Systemd:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,29 @@ def test_a_verb_that_fails_says_what_systemctl_said(tmp_path: Path) -> None:
     host.programs["systemctl start"] = Result(1, "", "Job for a.service failed")
     with pytest.raises(CommandError, match=r"systemctl start failed.*Job for a\.service failed"):
         subject.apply_units(host, UnitPlan((("start", ("a.service",)),)), timeout=1)
+
+
+def test_a_unit_that_has_not_read_its_file_is_found(tmp_path: Path) -> None:
+    """A run that was killed between writing the file and the restart: the next one sees it."""
+    host = FakeHost(tmp_path)
+    wish = Wish(NAME, True, "started", reads=("/etc/example.conf",))
+    an_hour_ago = time.clock_gettime(time.CLOCK_MONOTONIC) - 3600
+    running = Unit(NAME, "loaded", "active", "enabled", 7, settled_at=an_hour_ago)
+    assert subject.stale_units(host, [wish], {NAME: running}, set()) == {}, "no file at all"
+    path = host.write("/etc/example.conf", "a")
+    assert subject.stale_units(host, [wish], {NAME: running}, set()) == {NAME: "/etc/example.conf"}
+    os.utime(path, (time.time() - 7200, time.time() - 7200))
+    assert subject.stale_units(host, [wish], {NAME: running}, set()) == {}
+    assert subject.stale_units(host, [wish], {NAME: running}, {"/etc/example.conf"}) == {NAME: "/etc/example.conf"}
+    assert subject.stale_units(host, [wish], {NAME: STOPPED}, {"/etc/example.conf"}) == {}
+
+
+def test_a_stale_unit_is_a_step_without_a_verb() -> None:
+    plan = plan_units([Wish(NAME)], {NAME: RUNNING}, reload=False, expected=set(), stale={NAME: "/etc/example.conf"})
+    assert (plan.verbs, plan.steps()) == ((), [f"{NAME} runs with an older /etc/example.conf"])
+
+
+def test_show_tells_when_a_unit_was_last_started_or_reloaded() -> None:
+    unit = subject.parse_show(f"Id={NAME}\nStateChangeTimestampMonotonic=2500000")[NAME]
+    assert unit.settled_at == 2.5
+    assert subject.parse_show(f"Id={NAME}\nStateChangeTimestampMonotonic=0")[NAME].settled_at is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.preflight_world import PLANES, WORKERS, World, blank, existing
+from tests.unit.preflight_world import CA, PLANES, WORKERS, World, blank, existing
 
 
 def test_fault_31_duplicate_name() -> None:
@@ -190,6 +190,35 @@ def test_fault_30_run_limited_to_a_new_worker(version: str, level: str, words: s
         assert not world.findings("version")
         return
     assert words in world.only_finding("version", level).found
+
+
+def test_a_new_load_balancer_alone_would_take_the_vip_too() -> None:
+    world = existing()
+    world.outside("lb1", *PLANES, *WORKERS)
+    world.ca_pem = CA
+    world.nodes["lb2"]["listening"] = []
+    assert "lb1" in world.only_finding("limit").found
+    world.nodes["lb2"]["listening"] = [{"port": 6443, "address": "0.0.0.0", "process": "haproxy"}]
+    assert not world.findings("limit")
+
+
+def test_a_new_control_plane_that_no_balancer_knows_is_told() -> None:
+    world = existing()
+    world.add("cp4", "control_plane", "10.0.0.24")
+    world.add("cp5", "control_plane", "10.0.0.25")
+    world.answers("10.0.0.21", "10.0.0.22", "10.0.0.23", "10.0.0.100")
+    world.outside("lb1", "lb2")
+    assert "lb1, lb2" in world.only_finding("limit", "warning").found
+
+
+def test_nobody_joins_a_cluster_whose_authority_is_unknown() -> None:
+    world = existing()
+    world.add("w3", "worker", "10.0.0.43")
+    world.answers("10.0.0.21", "10.0.0.22", "10.0.0.23", "10.0.0.100")
+    world.only("w3")
+    assert "CA is not known" in world.only_finding("authority").found
+    world.ca_pem = CA
+    assert not world.findings("authority")
 
 
 def test_fault_30_version_outside_of_the_table() -> None:

@@ -187,10 +187,18 @@ def test_a_cluster_variable_with_two_values() -> None:
     assert "'1.35.4' for this host and '1.36.3' for the others" in finding.found
 
 
+def test_a_variable_that_no_role_knows_is_only_told() -> None:
+    world = blank()
+    world.hosts["w2"]["unknown"] = ["kube_host_swp"]
+    finding = world.only_finding("input", "warning")
+    assert finding.host == "w2"
+    assert "kube_host_swp" in finding.found
+
+
 def test_a_variable_whose_template_fails() -> None:
     world = blank()
     world.hosts["w2"]["unreadable"] = {"kube_node_labels": "'zone' is undefined"}
-    assert "kube_node_labels cannot be read: 'zone' is undefined" in world.only_finding("input").found
+    assert "kube_node_labels cannot be used: 'zone' is undefined" in world.only_finding("input").found
 
 
 def test_a_host_in_two_groups() -> None:

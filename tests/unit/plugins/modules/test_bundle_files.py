@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_install import install_bundle
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError
-from ansible_collections.quorum.kubeadm.plugins.modules import bundle_files as subject
 from tests.unit.plugins.module_utils.bundle_fixture import SOURCE, write_bundle
 from tests.unit.plugins.module_utils.fake_host import FakeHost, tree
 from tests.unit.plugins.modules.support import run_module
@@ -25,15 +25,15 @@ def test_check_predicts_the_real_run_and_the_second_has_nothing_to_do(tmp_path: 
     host = FakeHost(tmp_path)
     write_bundle(host)
     before = tree(tmp_path)
-    predicted = subject.run(host, PARAMS, effects=False)
+    predicted = install_bundle(host, PARAMS, effects=False)
     assert tree(tmp_path) == before
-    real = subject.run(host, PARAMS, effects=True)
+    real = install_bundle(host, PARAMS, effects=True)
     assert predicted == real
     assert real["changed"] is True
     assert "/usr/bin/kubelet" in real["installed"]
     assert real["versions"] == {"kubernetes": "1.36.3", "etcd": "3.6.16"}
     after = tree(tmp_path)
-    again = subject.run(host, PARAMS, effects=True)
+    again = install_bundle(host, PARAMS, effects=True)
     assert (again["changed"], again["installed"], again["steps"]) == (False, [], [])
     assert tree(tmp_path) == after
 
@@ -41,7 +41,7 @@ def test_check_predicts_the_real_run_and_the_second_has_nothing_to_do(tmp_path: 
 def test_a_worker_gets_no_etcdctl(tmp_path: Path) -> None:
     host = FakeHost(tmp_path)
     write_bundle(host)
-    subject.run(host, {**PARAMS, "roles": ["worker"]}, effects=True)
+    install_bundle(host, {**PARAMS, "roles": ["worker"]}, effects=True)
     assert not host.exists("/usr/bin/etcdctl")
     assert host.exists("/opt/cni/bin/bridge")
 
@@ -56,7 +56,7 @@ def test_a_wrong_checksum_stops_before_anything_is_installed(tmp_path: Path, pat
     victim.write_bytes(victim.read_bytes()[:-1] + b"X")
     before = files_of(tmp_path)
     with pytest.raises(InputError, match=r"expected sha256 .* actual"):
-        subject.run(host, PARAMS, effects=effects)
+        install_bundle(host, PARAMS, effects=effects)
     assert files_of(tmp_path) == before
 
 
@@ -64,13 +64,13 @@ def test_a_worker_does_not_care_for_a_control_planes_archive(tmp_path: Path) -> 
     host = FakeHost(tmp_path)
     write_bundle(host)
     Path(host.real(f"{SOURCE}/images/control-plane.tar")).unlink()
-    assert subject.run(host, {**PARAMS, "roles": ["worker"]}, effects=True)["changed"]
+    assert install_bundle(host, {**PARAMS, "roles": ["worker"]}, effects=True)["changed"]
 
 
 def test_only_some_files(tmp_path: Path) -> None:
     host = FakeHost(tmp_path)
     write_bundle(host)
-    result = subject.run(host, {**PARAMS, "only": ["kubelet"]}, effects=True)
+    result = install_bundle(host, {**PARAMS, "only": ["kubelet"]}, effects=True)
     assert result["installed"] == ["/usr/bin/kubelet"]
     assert not host.exists("/usr/bin/kubeadm")
 

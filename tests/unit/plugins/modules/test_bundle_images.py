@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_store import import_images
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError
-from ansible_collections.quorum.kubeadm.plugins.modules import bundle_images as subject
 from tests.unit.plugins.module_utils.bundle_fixture import IMAGES, SOURCE, config_id, write_bundle
 from tests.unit.plugins.module_utils.fake_host import FakeHost
 from tests.unit.plugins.modules.support import run_module
@@ -68,9 +68,9 @@ def calls(tmp_path: Path) -> list[str]:
 
 
 def test_check_predicts_the_real_run_and_the_second_asks_once(host: FakeHost, tmp_path: Path) -> None:
-    predicted = subject.run(host, params(host), effects=False)
+    predicted = import_images(host, params(host), effects=False)
     assert not (tmp_path / "store.json").exists()
-    real = subject.run(host, params(host), effects=True)
+    real = import_images(host, params(host), effects=True)
     assert predicted == real
     assert real["changed"] is True
     assert real["imported"] == ["images/node.tar", "images/control-plane.tar"]
@@ -78,7 +78,7 @@ def test_check_predicts_the_real_run_and_the_second_asks_once(host: FakeHost, tm
     labels = {label for _digest, label in json.loads((tmp_path / "store.json").read_text()).values()}
     assert labels == {"io.cri-containerd.pinned=pinned"}
     calls(tmp_path)
-    again = subject.run(host, params(host), effects=True)
+    again = import_images(host, params(host), effects=True)
     assert (again["changed"], again["imported"], again["steps"]) == (False, [], [])
     assert calls(tmp_path) == ["images ls"]
 
@@ -86,13 +86,13 @@ def test_check_predicts_the_real_run_and_the_second_asks_once(host: FakeHost, tm
 def test_a_damaged_archive_is_never_imported(host: FakeHost, tmp_path: Path) -> None:
     host.write(f"{SOURCE}/images/node.tar", b"node archivX")
     with pytest.raises(InputError, match=r"images/node\.tar: expected sha256"):
-        subject.run(host, params(host), effects=True)
+        import_images(host, params(host), effects=True)
     assert calls(tmp_path) == ["images ls"]
 
 
 def test_in_check_mode_a_containerd_that_is_not_there_yet_has_no_images(host: FakeHost) -> None:
     arguments = params(host, ctr="/usr/bin/no-such-ctr")
-    assert len(subject.run(host, arguments, effects=False)["imported"]) == 2
+    assert len(import_images(host, arguments, effects=False)["imported"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.unit.plugins.modules.support import run_module
 KEYS = {
     "hostname", "machine_id", "product_uuid", "boot_id", "container", "python", "time", "os", "cpu_count",
     "memory_mib", "swap", "cgroup", "init", "disks", "addresses", "default_route", "macs", "listening", "packages",
-    "kernel", "units", "kubernetes", "arp", "vrrp",
+    "kernel", "units", "kubernetes", "arp", "vrrp", "receipts",
 }  # fmt: skip
 KUBERNETES = {
     "kubelet_version", "kubeadm_version", "containerd_version", "ca_pem", "etcd_ca_pem", "kubelet_conf", "admin_conf",
@@ -107,6 +107,7 @@ def test_few_programs_are_started(tmp_path: Path) -> None:
         "watch_ports": [6443],
         "arp_probe": None,
         "vrrp_listen_seconds": 0.0,
+        "receipts": True,
     }
     subject.collect(host, params)
     assert sorted(started) == ["ip", "systemctl"]

@@ -1,0 +1,69 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's variables held against the argument specs of all roles, before the first role changes anything.
+
+A role validates its own arguments when its turn comes; by then the roles before it have changed the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
+
+ROLES = Path(__file__).resolve().parent.parent.parent / "roles"
+
+
+@cache
+def all_options(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
+    """Every variable of every role and its specification."""
+    options: dict[str, dict[str, Any]] = {}
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+        for spec in specs.values():
+            options.update(spec.get("options") or {})
+    return options
+
+
+def _prefixes() -> tuple[str, ...]:
+    """The roles' own first words. `kube_` alone is shared with other software in many inventories."""
+    return tuple(sorted({f"{role.name}_" for role in ROLES.iterdir() if role.name != "kube"}))
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """Variables that look like a role's, and that no role has: most often misspelt."""
+    options = all_options()
+    prefixes = _prefixes()
+    return sorted(name for name in names if name.startswith(prefixes) and name not in options)
+
+
+def _holds_secret(option: Mapping[str, Any]) -> bool:
+    nested = (option.get("options") or {}).values()
+    return bool(option.get("no_log")) or any(_holds_secret(entry) for entry in nested)
+
+
+def wrong(variables: Mapping[str, Any]) -> dict[str, str]:
+    """Variable to what is wrong with its value, by the roles' own specifications. Nothing secret is repeated."""
+    found = {}
+    for name, option in all_options().items():
+        if name not in variables:
+            continue
+        try:
+            value = plain(variables[name])
+        except AnsibleError as exc:
+            found[name] = " ".join(str(exc).split())[:200]
+            continue
+        # Which of several entry points requires it, the role itself knows.
+        errors = ArgumentSpecValidator({name: {**option, "required": False}}).validate({name: value}).error_messages
+        if errors:
+            text = "it does not have the shape that the role documents" if _holds_secret(option) else " ".join(errors)
+            found[name] = " ".join(text.split())[:200]
+    return found

@@ -1,0 +1,36 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One lab for all steps: each goes on where the one before it ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import nodes
+from lab import settings as lab_settings
+from tests.e2e.support import Site
+from tests.lanes import TEST_LAB
+
+MACHINES = ("lb1", "lb2", "cp1", "cp2", "cp3", "w1", "w2")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Seven blank machines."""
+    settings = lab_settings.load({**os.environ, "LAB_NAME": TEST_LAB})
+    made = Site(settings, MACHINES, Path(tmp_path_factory.mktemp("e2e")))
+    made.cluster.recreate()
+    yield made
+    nodes.down(settings)
+
+
+@pytest.fixture(autouse=True)
+def steps(request: pytest.FixtureRequest) -> None:
+    """A step cannot go on from one that failed."""
+    if request.session.testsfailed:
+        pytest.skip("an earlier step failed")
