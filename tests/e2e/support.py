@@ -49,7 +49,7 @@ class Run:
 
     def calls(self) -> dict[str, int]:
         """Remote calls by host."""
-        return {host: int(row["calls"]) for host, row in self.budget["hosts"].items() if row["calls"]}
+        return {host: int(row["remote_calls"]) for host, row in self.budget["hosts"].items() if row["remote_calls"]}
 
     def end(self) -> str:
         """The last words, for a test's message."""
