@@ -125,6 +125,10 @@ def test_limit_to_a_new_host(tmp_path: Path) -> None:
     world.add("w3", "worker", "10.0.0.43")
     world.answers("10.0.0.21", "10.0.0.22", "10.0.0.23", "10.0.0.100")
     code, printed, result = play(world, tmp_path, "--limit", "w3")
+    assert code != 0
+    assert "CA is not known" in " ".join(printed.split())
+    world.cluster |= {"kube_kubeconfig": kubeconfig(tmp_path), "kube_api_via": "cp1"}
+    code, printed, result = play(world, tmp_path, "--limit", "w3")
     assert code == 0, printed
     assert result["plan"]["hosts"] == {"w3": "join_worker"}
     assert result["plan"]["seed"] == "cp1"

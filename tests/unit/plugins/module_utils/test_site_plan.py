@@ -214,6 +214,7 @@ def test_limit_to_a_new_worker_needs_no_fact_of_others() -> None:
     world.add("w3", "worker", "10.0.0.43")
     world.answers(*(world.hosts[name]["ansible_host"] for name in PLANES), VIP)
     world.only("w3")
+    world.ca_pem = CA
     outcome = world.ask()
     assert not outcome.fatal
     assert (outcome.plan.hosts, outcome.plan.seed) == ({"w3": "join_worker"}, "cp1")
