@@ -1,0 +1,95 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`site` killed with SIGKILL in the middle, on blank machines, then run again at once: it must finish what is left.
+
+What the killed run had started on a host goes on there, as it does when a controller loses its power.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.settings import CHECKOUT
+from tests.e2e.support import PLAYBOOK, Site
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where the run is killed: so many seconds after the n-th line that matches."""
+
+    name: str
+    line: str
+    seconds: float = 0.0
+    nth: int = 1
+
+
+POINTS = (
+    Point("while images are imported", r"TASK .*images \| Import", 3),
+    Point("just after the CA was made", r"changed: \[cp\d\].*", 0, 14),
+    Point("in kubeadm init", r"TASK .*Start the first control plane", 4),
+    Point("before the pod network", r"TASK .*flannel \| Apply", 0.2),
+    Point("in kubeadm join of the second control plane", r"TASK .*kube_control_plane : join \| Join", 4),
+    Point("in kubeadm join of the third control plane", r"TASK .*kube_control_plane : join \| Join", 9, 2),
+    Point("in kubeadm join of the worker", r"TASK .*kube_worker : join \| Join", 1.5),
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one point."""
+
+    point: str
+    killed_after: float
+    again: float
+    problem: str
+
+
+def kill_at(site: Site, point: Point) -> tuple[float, bool]:
+    """Start site, kill it at the point; how long it had run, and whether the point was reached."""
+    env = {**os.environ, "LAB_SUBNET": site.settings.subnet, "PYTHONUNBUFFERED": "1", "ANSIBLE_NOCOLOR": "1"}
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as sockets:
+        env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = sockets
+        process = subprocess.Popen(
+            [str(PLAYBOOK), "site.yml", "-i", str(site.inventory)], cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", start_new_session=True,
+        )  # fmt: skip
+        left, timer = point.nth, None
+        assert process.stdout is not None
+        for line in process.stdout:
+            if left and re.match(point.line, line):
+                left -= 1
+                if not left:
+                    timer = threading.Timer(point.seconds, os.killpg, (process.pid, signal.SIGKILL))
+                    timer.start()
+        process.wait()
+        if timer:
+            timer.cancel()
+    return time.monotonic() - began, process.returncode == -signal.SIGKILL
+
+
+def try_point(site: Site, point: Point) -> Outcome:
+    """One point, from blank machines."""
+    site.cluster.recreate()
+    ran, killed = kill_at(site, point)
+    began = time.monotonic()
+    run = site.play("site.yml")
+    again = time.monotonic() - began
+    folder = Path(CHECKOUT, ".build", "logs")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"interrupted-{POINTS.index(point) + 1}.log").write_text(run.text, encoding="utf-8")
+    if not killed:
+        return Outcome(point.name, ran, again, "the point was not reached: this says nothing")
+    if run.status:
+        failing = [line for line in run.text.splitlines() if line.startswith(("fatal:", "[ERROR]", "FAIL"))]
+        return Outcome(point.name, ran, again, " ".join(failing[:2])[:300] or f"status {run.status}")
+    return Outcome(point.name, ran, again, "")
