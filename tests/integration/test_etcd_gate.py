@@ -20,14 +20,29 @@ def members(cluster: EtcdCluster) -> list[str]:
     return sorted(str(raw.get("name", "")) for raw in cluster.api("cp2").members()["members"])
 
 
+def followers_and_leader(cluster: EtcdCluster) -> tuple[list[str], str]:
+    seen = eventually(cluster.info, lambda result: result["etcd"]["leader"] is not None)["etcd"]
+    (leader,) = [member["name"] for member in seen["members"] if member["leader"]]
+    return [name for name in NAMES if name != leader], leader
+
+
 def test_three_healthy_members_allow_each_step_and_nothing_changes(make: Make) -> None:
     cluster = make(*NAMES)
-    for action, name, more in (("restart", "cp2", {}), ("remove", "cp3", {}), ("add_learner", "cp4", NEW)):
+    (one, other), _leader = followers_and_leader(cluster)
+    for action, name, more in (("restart", one, {}), ("remove", other, {}), ("add_learner", "cp4", NEW)):
         result = cluster.gate(action, name, wait_seconds=20, **more)
         assert not result.get("failed"), result
         assert result["changed"] is False
         assert result["arithmetic"] == "3 of 3 voters healthy, quorum 2, tolerance 1"
     assert members(cluster) == list(NAMES)
+
+
+def test_the_leader_hands_over_before_it_restarts(make: Make) -> None:
+    cluster = make(*NAMES)
+    _followers, leader = followers_and_leader(cluster)
+    result = cluster.gate("restart", leader)
+    assert result["failed"] is True
+    assert f'"{leader}" is the leader' in result["error"]["found"]
 
 
 @pytest.mark.parametrize("action", ["restart", "remove"])
