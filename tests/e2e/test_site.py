@@ -13,9 +13,7 @@ import pytest
 
 from tests.e2e.support import PRIVATE, TOKEN, ProcessWatch, Run, Site, secrets_in
 
-LEFT_OVER = (
-    r"grep -rlE '{pattern}' /tmp /var/tmp ~/.ansible /run --exclude-dir=secrets --exclude-dir=k8s.io || true"
-)
+LEFT_OVER = r"grep -rlE '{pattern}' /tmp /var/tmp ~/.ansible /run --exclude-dir=secrets --exclude-dir=k8s.io || true"
 BUDGET = {"cp": 45, "w": 25}
 BUDGET_AGAIN = {"cp": 15, "w": 10}
 
