@@ -23,6 +23,8 @@ NAMESPACE = "kube-system"
 USAGES = ("authentication", "signing")
 DEFAULT_GROUP = "system:bootstrappers:kubeadm:default-node-token"
 
+UPLOAD_DESCRIPTION = "Proxy for managing TTL for the kubeadm-certs secret"
+
 _ALPHABET = string.ascii_lowercase + string.digits
 _TOKEN = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
 _ID = re.compile(r"[a-z0-9]{6}")
@@ -145,6 +147,14 @@ def from_secret(secret: Mapping[str, Any]) -> BootstrapToken:
         usages=tuple(usage for usage in USAGES if decode(data, f"usage-bootstrap-{usage}") == "true"),
         groups=tuple(sorted(group for group in decode(data, "auth-extra-groups").split(",") if group)),
     )
+
+
+def is_upload_owner(token: BootstrapToken) -> bool:
+    """Whether kubeadm made it to end the life of uploaded certificates. It authenticates nobody.
+
+    Every upload makes one, and the Secret refers to the last: those before it are owners of nothing.
+    """
+    return token.description == UPLOAD_DESCRIPTION and not token.usages
 
 
 def encode(text: str) -> str:

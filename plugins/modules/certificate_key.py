@@ -107,7 +107,13 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import pki, tokens
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError, RefusedError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import ARGUMENTS, KubeApi, open_api, secret_path
+from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import (
+    ARGUMENTS,
+    KubeApi,
+    open_api,
+    secret_path,
+    token_secrets,
+)
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeconfig import load
 
 AGAIN = "Upload the certificates again on a control plane: kubeadm init phase upload-certs --upload-certs"
@@ -170,9 +176,10 @@ def verified(api: KubeApi, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def absent(api: KubeApi, _params: dict[str, Any]) -> dict[str, Any]:
-    """Delete the Secret and its owner."""
+    """Delete the Secret, its owner, and the owners that earlier uploads left."""
     secret = api.find(secret_path(pki.CERTS_SECRET))
-    doomed = [found for found in (secret, owner_of(api, secret) if secret else None) if found]
+    owners = [found for found in token_secrets(api) if tokens.is_upload_owner(tokens.from_secret(found))]
+    doomed = [secret, *owners] if secret else owners
     deleted = [
         found["metadata"]["name"]
         for found in doomed
