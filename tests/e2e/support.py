@@ -32,6 +32,8 @@ KEY = re.compile(r"(?<!sha256:)(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 PRIVATE = re.compile("|".join(["PRIVATE KEY", *(
     base64.b64encode(f"-----BEGIN {kind}PRIVATE ".encode()).decode()[:28] for kind in ("", "EC ", "RSA ")
 )]))  # fmt: skip
+# Their arguments hold the ids of containers, which look like keys.
+CONTAINERS = re.compile(r"containerd-shim|runc|crun|conmon|podman|netavark|aardvark|fuse-overlayfs|/opt/cni/bin")
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,17 @@ class ProcessWatch:
         while not self._stop.wait(0.1):
             self.looks += 1
             for pid in filter(str.isdigit, os.listdir("/proc")):
-                for name in ("cmdline", "environ"):
-                    try:
-                        text = Path("/proc", pid, name).read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-                    except OSError:
-                        continue
-                    self.seen.update(f"{name}: {found}" for found in secrets_in(text))
+                command = _words(Path("/proc", pid, "cmdline"))
+                if not CONTAINERS.search(command.partition(" ")[0]):
+                    text = f"{command} {_words(Path('/proc', pid, 'environ'))}"
+                    self.seen.update(f"{command[:60]}: {found}" for found in secrets_in(text))
+
+
+def _words(path: Path) -> str:
+    try:
+        return path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:  # the process has ended
+        return ""
 
 
 def secrets_in(text: str, known: Iterable[str] = ()) -> list[str]:
