@@ -8,7 +8,12 @@ MAKEFLAGS += --no-print-directory
 export LAB_NAME ?= lab
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# The plain inventory fits the lab of this name in this place; for any other one, one is written.
+ifeq ($(LAB_NAME)$(LAB_SUBNET)$(XDG_CACHE_HOME),lab)
 INVENTORY ?= inventories/lab
+else
+INVENTORY ?= .build/lab/$(LAB_NAME)
+endif
 NODE ?= cp1
 KUBE_VERSION ?= 1.36.3
 LINK := .build/collections/ansible_collections/quorum/kubeadm
@@ -27,6 +32,7 @@ lab: venv ## Build or reuse the artifacts, start the node containers, run site, 
 	@python3 -m lab deps
 	@python3 -m lab artifacts --kube-version $(KUBE_VERSION)
 	@python3 -m lab up
+	@[[ $(INVENTORY) != .build/* ]] || python3 -m lab inventory --write $(INVENTORY)
 	@ansible-playbook site.yml -i $(INVENTORY)
 
 .PHONY: lab-down

@@ -148,7 +148,6 @@ class Cluster:
         playbook = Path(sys.executable).parent / "ansible-playbook"
         env = {
             "LAB_NAME": self.settings.name,
-            "LAB_SUBNET": self.settings.subnet,
             "ANSIBLE_CALLBACKS_ENABLED": "quorum.kubeadm.call_budget",
             "ANSIBLE_CALL_BUDGET_OUTPUT": str(report),
             "ANSIBLE_NOCOLOR": "1",

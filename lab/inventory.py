@@ -35,8 +35,8 @@ def inventory(settings: Settings, nodes: Iterable[Node], key: Path) -> Inventory
                 "ansible_user": "root",
                 "ansible_ssh_private_key_file": str(key),
                 "ansible_ssh_common_args": SSH_ARGS,
+                "kube_vip": settings.vip,
                 "lab_name": settings.name,
-                "lab_subnet": settings.subnet,
             },
             "children": children,
         }

@@ -86,7 +86,6 @@ class Site:
             budget, verify = Path(folder, "budget.json"), Path(folder, "verify.json")
             env = {
                 **os.environ,
-                "LAB_SUBNET": self.settings.subnet,
                 "ANSIBLE_CALLBACKS_ENABLED": "quorum.kubeadm.call_budget",
                 "ANSIBLE_CALL_BUDGET_OUTPUT": str(budget),
                 "ANSIBLE_SSH_CONTROL_PATH_DIR": folder,

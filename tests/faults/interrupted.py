@@ -55,7 +55,7 @@ class Outcome:
 
 def kill_at(site: Site, point: Point) -> tuple[float, bool]:
     """Start site, kill it at the point; how long it had run, and whether the point was reached."""
-    env = {**os.environ, "LAB_SUBNET": site.settings.subnet, "PYTHONUNBUFFERED": "1", "ANSIBLE_NOCOLOR": "1"}
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", "ANSIBLE_NOCOLOR": "1"}
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as sockets:
         env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = sockets

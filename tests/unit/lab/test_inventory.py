@@ -30,7 +30,7 @@ def test_hosts_are_grouped_and_carry_their_zone() -> None:
         "kube_node_labels": {"topology.kubernetes.io/zone": "zone-b"},
     }
     assert "kube_node_labels" not in groups["kube_lb"]["hosts"]["lb1"]
-    assert content["all"]["vars"]["lab_subnet"] == "10.199.77"
+    assert content["all"]["vars"]["kube_vip"] == "10.199.77.100"
     assert content["all"]["vars"]["ansible_ssh_private_key_file"] == "/cache/key"
 
 
