@@ -136,7 +136,9 @@ def test_the_second_run_changes_and_restarts_nothing(site: Site) -> None:
 def test_no_position_and_no_absence_in_the_inventory_begins_a_second_cluster(site: Site) -> None:
     uid = site.kubectl("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
     for inventory in (site.edit(in_order("cp3", "cp2", "cp1")), site.edit(without("cp1"))):
-        run = site.play("site.yml", "--check", "-e", "verify_probe_pods=false", inventory=inventory)
+        run = site.play(
+            "site.yml", "--check", "-e", "verify_probe_pods=false", "-e", "verify_timeout=5", inventory=inventory
+        )
         assert "starts the cluster" not in run.text, run.end()
         assert "joins as a control plane" not in run.text, run.end()
     extra = [row for row in run.verify["rows"] if row["status"] != "ok"]
