@@ -94,13 +94,6 @@ def molecule() -> list[Part]:
     ]
 
 
-def end_to_end(built: tuple[str, ...]) -> list[Part]:
-    """One representative run on a lab of its own, from blank machines."""
-    if not any((ROOT / "tests" / "e2e").glob("test_*.py")):
-        return []
-    return [Part("e2e", "pytest", pytest("tests/e2e"), needs=built, alone=True, lab=TEST_LAB, minutes=25)]
-
-
 def all_parts() -> list[Part]:
     """Every part, the long ones first, so that the two cores stay busy until the end."""
     built = ("setup:artifacts", "setup:image")
@@ -111,7 +104,7 @@ def all_parts() -> list[Part]:
         Part("consistency", "pytest", pytest("tests/consistency")),
         Part("integration", "pytest", pytest("tests/integration"), needs=("setup:artifacts",)),
         *molecule(),
-        *end_to_end(built),
+        Part("e2e", "pytest", pytest("tests/e2e"), needs=built, alone=True, lab=TEST_LAB, minutes=25),
     ]
 
 

@@ -149,12 +149,14 @@ def from_secret(secret: Mapping[str, Any]) -> BootstrapToken:
     )
 
 
-def is_upload_owner(token: BootstrapToken) -> bool:
+def is_upload_owner(secret: Mapping[str, Any]) -> bool:
     """Whether kubeadm made it to end the life of uploaded certificates. It authenticates nobody.
 
     Every upload makes one, and the Secret refers to the last: those before it are owners of nothing.
     """
-    return token.description == UPLOAD_DESCRIPTION and not token.usages
+    data = secret.get("data") or {}
+    usages = [usage for usage in USAGES if decode(data, f"usage-bootstrap-{usage}") == "true"]
+    return decode(data, "description") == UPLOAD_DESCRIPTION and not usages
 
 
 def encode(text: str) -> str:

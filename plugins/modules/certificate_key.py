@@ -178,7 +178,7 @@ def verified(api: KubeApi, params: dict[str, Any]) -> dict[str, Any]:
 def absent(api: KubeApi, _params: dict[str, Any]) -> dict[str, Any]:
     """Delete the Secret, its owner, and the owners that earlier uploads left."""
     secret = api.find(secret_path(pki.CERTS_SECRET))
-    owners = [found for found in token_secrets(api) if tokens.is_upload_owner(tokens.from_secret(found))]
+    owners = [found for found in token_secrets(api) if tokens.is_upload_owner(found)]
     doomed = [secret, *owners] if secret else owners
     deleted = [
         found["metadata"]["name"]
