@@ -16,6 +16,7 @@ from lab.shell import run, say, step
 PACKAGES = (
     "podman",
     "runc",
+    "iproute2",
     "iptables",
     "nftables",
     "netavark",
