@@ -19,7 +19,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils import report
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import open_api
 from ansible_collections.quorum.kubeadm.plugins.module_utils.preflight import Review, review
-from ansible_collections.quorum.kubeadm.plugins.plugin_utils import role_arguments
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils import role_arguments, site_inputs
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 FACTS = "__kube_preflight_node"
@@ -74,7 +74,7 @@ def ask_cluster(
         return {}
     if cluster.get("kube_api_via", "localhost") != "localhost":
         return {"ca_pem": ca_pem}
-    addresses = [hosts[name].get("kube_node_ip") or hosts[name].get("ansible_host") or name for name in planes]
+    addresses = [address_of(name, hosts[name]) for name in planes]
     endpoints = [f"https://{cluster.get('kube_vip')}:{cluster.get('kube_api_port')}"]
     endpoints += [f"https://{address}:{cluster.get('kube_api_bind_port')}" for address in addresses]
     version = version_of(path, endpoints)
@@ -105,7 +105,8 @@ def read_host(variables: Mapping[str, Any], groups: Iterable[str], in_play: bool
         except AnsibleError as exc:
             host["unreadable"][name] = " ".join(str(exc).split())[:200]
     if in_play:
-        host["unreadable"] = {**role_arguments.wrong(variables), **host["unreadable"]}
+        host["values"], wrong = role_arguments.read(variables)
+        host["unreadable"] = {**wrong, **host["unreadable"]}
         host["unknown"] = role_arguments.unknown(str(name) for name in variables)
     facts = variables.get(FACTS) or {}
     if in_play and "node" not in facts:
@@ -130,7 +131,19 @@ def read_hosts(
         facts = variables.get(FACTS) or {}
         if name in in_play and "node" in facts:
             nodes[name] = facts["node"]
+    addresses = {name: address_of(name, host) for name, host in hosts.items()}
+    for name, host in hosts.items():
+        values = host.pop("values", {})
+        if name in nodes:
+            family = (nodes[name].get("os") or {}).get("family")
+            shared = {"groups": groups, "addresses": addresses, "os_family": family}
+            host["inputs"] = site_inputs.inputs_digest(name, values, shared)
     return hosts, nodes
+
+
+def address_of(name: str, host: Mapping[str, Any]) -> str:
+    """The host's address inside the cluster, by the inventory."""
+    return str(host.get("kube_node_ip") or host.get("ansible_host") or name)
 
 
 class ActionModule(ActionBase):
@@ -165,6 +178,7 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg=report.failure_text(outcome.findings))
         else:
             result["plan"] = outcome.plan.as_dict()
+            result["inputs"] = {name: host["inputs"] for name, host in hosts.items() if "inputs" in host}
         return result
 
     def _show(self, outcome: Review) -> None:

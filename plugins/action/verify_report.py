@@ -29,18 +29,13 @@ Result = Mapping[str, Any]
 
 
 def hosts_seen(
-    play_hosts: list[str], hostvars: Mapping[str, Any], register: str, earlier: str = ""
+    play_hosts: list[str], hostvars: Mapping[str, Any], register: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """What node_info told about each host of the play, None where it failed, and why it failed.
-
-    earlier: the register of a look earlier in the run, for hosts that were not looked at again.
-    """
+    """What node_info told about each host of the play, None where it failed, and why it failed."""
     seen: dict[str, Any] = {}
     errors = {}
     for name in play_hosts:
         result = hostvars[name].get(register) or {}
-        if result.get("skipped") and earlier:
-            result = hostvars[name].get(earlier) or {}
         seen[name] = result.get("node")
         if seen[name] is None:
             errors[name] = _why(result)
@@ -112,14 +107,11 @@ class ActionModule(ActionBase):
                 "cluster": {"type": "dict", "required": True},
                 "etcd": {"type": "dict", "required": True},
                 "node_register": {"type": "str", "default": "__kube_verify_node"},
-                "seen_register": {"type": "str", "default": ""},
                 "output": {"type": "str", "choices": ["table", "json"], "default": "table"},
                 "output_file": {"type": "path", "default": ""},
             }
         )
-        seen, errors = hosts_seen(
-            values["ansible_play_hosts_all"], values["hostvars"], args["node_register"], args["seen_register"]
-        )
+        seen, errors = hosts_seen(values["ansible_play_hosts_all"], values["hostvars"], args["node_register"])
         nodes = tuple(dict.fromkeys((*args["control_planes"], *args["workers"])))
         rows, notes = judge(args, Hosts(seen, nodes, tuple(args["balancers"]), errors))
         document = verify_table.document(rows, notes, args["cluster"].get("seconds") or {})

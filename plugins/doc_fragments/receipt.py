@@ -22,11 +22,17 @@ options:
         description: Name of the receipt; one for each such task of a host.
         type: str
         required: true
-      proven:
-        description: What M(quorum.kubeadm.node_info) has proven earlier in this run, C(node.receipts) of its result.
+      known:
+        description:
+          - C(proven) is what M(quorum.kubeadm.node_info) has proven in this run, C(node.receipts) of its result.
+          - C(inputs) is the digest of what this run's tasks are made from, from M(quorum.kubeadm.site_plan). It is kept
+            with the receipt, so that a host whose receipts are all proven and have these inputs needs no task at all.
         type: dict
         default: {}
       digest:
+        description: Set by the action plugin.
+        type: str
+      inputs:
         description: Set by the action plugin.
         type: str
 """

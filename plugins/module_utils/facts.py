@@ -107,7 +107,7 @@ class KubernetesFacts:
 
 @dataclass(frozen=True)
 class Node:
-    """A host. None, "" and empty mean unknown, never a default."""
+    """A host. None, "" and empty mean unknown, never a default. receipts: proven ones, name to their inputs."""
 
     name: str
     hostname: str = ""
@@ -133,6 +133,7 @@ class Node:
     arp_address: str = ""
     arp_mac: str = ""
     vrrp: tuple[VrrpPeer, ...] = ()
+    receipts: Mapping[str, str] = field(default_factory=dict)
     kubernetes: KubernetesFacts = KubernetesFacts()
 
     def network_of(self, address: str) -> Address | None:
@@ -280,6 +281,7 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         arp_address=_text(arp.get("address")) if arp.get("answered") else "",
         arp_mac=_text(arp.get("mac")).lower() if arp.get("answered") else "",
         vrrp=_vrrp(raw.get("vrrp")),
+        receipts={str(name): _text(_map(known).get("inputs")) for name, known in _map(raw.get("receipts")).items()},
         kubernetes=parse_kubernetes(_map(raw.get("kubernetes"))),
     )
 

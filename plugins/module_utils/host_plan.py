@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import receipts
-from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, RefusedError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import (
     Entry,
     FilePlan,
     check_path,
     entry_from,
 )
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_facts import read_packages
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_files import Files
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kernel import Kernel
@@ -86,6 +87,7 @@ SPEC: dict[str, Any] = {
     "swap": {"type": "str", "choices": ["keep", "off"], "default": "keep"},
     "hostname": {"type": "str"},
     "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
+    "packages": {"type": "list", "elements": "str", "default": []},
     "receipt": receipts.OPTION,
     "timeout": {"type": "float", "default": 60.0},
 }
@@ -93,15 +95,17 @@ SPEC: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that one call does, in this order."""
+    """Everything that one call does, in this order. missing: packages that a real run would need."""
 
     files: FilePlan
     settings: tuple[Setting, ...]
     units: UnitPlan
+    missing: tuple[str, ...] = ()
 
     def steps(self) -> list[str]:
         settings = [setting.text for setting in self.settings]
-        return self.units.early.steps() + self.files.steps() + settings + self.units.late.steps()
+        packages = [f"need the package {name}" for name in self.missing]
+        return packages + self.units.early.steps() + self.files.steps() + settings + self.units.late.steps()
 
     def result(self) -> dict[str, Any]:
         others = [setting.text for setting in self.settings] + self.units.steps()
@@ -145,6 +149,7 @@ def entries_of(params: dict[str, Any]) -> tuple[list[Entry], list[Entry]]:
 
 def make_plan(host: Host, files: Files, params: dict[str, Any]) -> Plan:
     """Compare the options with the host. Raises before anything is written."""
+    missing = _missing_packages(host, params["packages"], check_mode=files.check_mode)
     directories, wanted = entries_of(params)
     settings = plan_modules(Kernel(host), params["kernel_modules"])
     settings += plan_sysctls(host, params["sysctls"], modules_come=bool(settings))
@@ -157,7 +162,19 @@ def make_plan(host: Host, files: Files, params: dict[str, Any]) -> Plan:
     file_plan = files.plan(directories, wanted, params["absent"])
     coming = {path.rpartition("/")[2] for path in (e.path for e in wanted) if path.startswith(UNIT_FOLDERS)}
     units = _unit_plan(host, file_plan, params["units"], coming, check_mode=files.check_mode)
-    return Plan(file_plan, tuple(settings), units)
+    return Plan(file_plan, tuple(settings), units, missing)
+
+
+def _missing_packages(host: Host, names: list[str], *, check_mode: bool) -> tuple[str, ...]:
+    missing = tuple(name for name, version in read_packages(host, names).items() if not version)
+    if missing and not check_mode:
+        raise RefusedError(
+            "packages that are relied on are not installed",
+            where="/var/lib/dpkg or the RPM database",
+            found=f"missing: {', '.join(missing)}",
+            next_step="install them, or take away what hinders their installation, and run again",
+        )
+    return missing
 
 
 def _unit_plan(

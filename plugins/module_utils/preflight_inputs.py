@@ -26,7 +26,8 @@ GROUP_NAMES = {CONTROL_PLANE: "kube_control_plane", WORKER: "kube_node", LB: "ku
 class HostInputs:
     """A host of the inventory. node_ip "": unusable or unknown. problem: why there are no facts, "" when there are.
 
-    sent and received: the controller's clock around the call that read the host's clock.
+    sent and received: the controller's clock around the call that read the host's clock. inputs: the digest of what
+    the tasks that prepare the host are made from, "" when there is none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class HostInputs:
     sent: float | None = None
     received: float | None = None
     vrid: int | None = None
+    inputs: str = ""
 
     @property
     def is_kubernetes(self) -> bool:
@@ -197,6 +199,7 @@ def _host(name: str, raw: Mapping[str, Any], findings: list[Finding]) -> HostInp
         sent=raw.get("sent"),
         received=raw.get("received"),
         vrid=parsed["kube_lb_vrid"],
+        inputs=str(raw.get("inputs") or ""),
     )
 
 

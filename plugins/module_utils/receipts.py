@@ -22,10 +22,14 @@ OPTION: dict[str, Any] = {
     "type": "dict",
     "options": {
         "name": {"type": "str", "required": True},
-        "proven": {"type": "dict", "default": {}},
+        "known": {"type": "dict", "default": {}},
         "digest": {"type": "str"},
+        "inputs": {"type": "str"},
     },
 }
+
+# digest: of the call's arguments. inputs: of all that the arguments were made from, see plugin_utils/site_inputs.
+KEPT = ("digest", "inputs")
 
 # The steps that a module, called with these arguments, would take on the host now.
 Prover = Callable[[Host, dict[str, Any]], list[str]]
@@ -53,17 +57,17 @@ def leave(host: Host, module: str, params: Mapping[str, Any], *, effects: bool) 
             os.unlink(host.real(path))
         return
     asked = {name: value for name, value in params.items() if name != "receipt" and not name.startswith("_")}
-    write_json(host, path, {"module": module, "digest": receipt["digest"], "params": asked})
+    write_json(host, path, {"module": module, **{key: receipt.get(key) for key in KEPT}, "params": asked})
 
 
-def proven(host: Host, provers: Mapping[str, Prover]) -> dict[str, str]:
-    """Name to digest of every receipt whose call would find nothing to do."""
+def proven(host: Host, provers: Mapping[str, Prover]) -> dict[str, dict[str, str]]:
+    """Name to digest and inputs of every receipt whose call would find nothing to do."""
     found = {}
     for name in host.names(FOLDER):
         receipt = json_object(host.read_text(f"{FOLDER}/{name}"))
         prover = provers.get(str(receipt.get("module")))
         if name.endswith(".json") and prover and _holds(host, prover, receipt):
-            found[name.removesuffix(".json")] = str(receipt.get("digest"))
+            found[name.removesuffix(".json")] = {key: str(receipt.get(key) or "") for key in KEPT}
     return found
 
 

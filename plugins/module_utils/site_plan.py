@@ -20,6 +20,10 @@ from .vip import vrid
 NEW, EXISTING = "new", "existing"
 ONLY_LB, ONLY_ETCD, UNREACHABLE = "lb", "etcd", "unreachable"
 JOINING = (INIT, JOIN_CONTROL_PLANE, JOIN_WORKER)
+# The receipts that the roles leave on a prepared host.
+RECEIPTS = ("kube_host",)
+NODE_RECEIPTS = ("kube_bundle_files", "containerd", "kube_bundle_images", "kubelet")
+LB_RECEIPTS = ("kube_lb",)
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class SitePlan:
 
     hosts: every host of the play to its action. ca_pem: the cluster's CA when it is known. live: control planes
     whose own address answers. node_ips: every host of the inventory. extra: hosts that hold a part of the cluster
-    which the inventory does not give them.
+    which the inventory does not give them. prepared: hosts on which everything is proven that site prepares there.
     """
 
     state: str
@@ -40,6 +44,7 @@ class SitePlan:
     vrid: int | None = None
     node_ips: Mapping[str, str] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
+    prepared: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     def joins(self, host: str) -> bool:
@@ -58,6 +63,7 @@ class SitePlan:
             "vrid": self.vrid,
             "node_ips": dict(self.node_ips),
             "extra": list(self.extra),
+            "prepared": list(self.prepared),
         }
 
 
@@ -233,6 +239,12 @@ def _extra(inputs: Inputs, nodes: Mapping[str, Node]) -> tuple[str, ...]:
     )
 
 
+def is_prepared(host: HostInputs, node: Node) -> bool:
+    """Whether every call that prepares the host is proven, and was made from what this run would make it from."""
+    needed = RECEIPTS + NODE_RECEIPTS * host.is_kubernetes + LB_RECEIPTS * (LB in host.groups)
+    return bool(host.inputs) and all(node.receipts.get(name) == host.inputs for name in needed)
+
+
 def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
     """The plan. A second cluster is never begun: `new` needs the absence of evidence on every control plane."""
     evidence = ev.collect(inputs, nodes)
@@ -249,6 +261,7 @@ def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
         vrid=vrid(str(inputs.vip)) if inputs.vip else None,
         node_ips={host.name: host.node_ip for host in inputs.hosts.values() if host.node_ip},
         extra=_extra(inputs, nodes),
+        prepared=tuple(name for name in sorted(nodes) if is_prepared(inputs.hosts[name], nodes[name])),
         findings=plan.findings + tuple(_unreachable(inputs, nodes)),
     )
 

@@ -127,6 +127,14 @@ options:
         type: list
         elements: str
         default: []
+  packages:
+    description:
+      - Names of packages that the rest of the call relies on. One that is missing is refused; in check mode, in which
+        nothing has installed it, it is only named.
+      - A receipt is proven only while they are installed.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds for the units to become active.
     type: float

@@ -87,7 +87,7 @@ node:
     - C(kernel) (features, sysctls), C(units) by name (active, enabled, main_pid, started_at).
     - C(kubernetes) (versions, public certificates, server of kubelet.conf, static pods by name with their image,
       C(marker) of an unfinished operation, C(etcd_data), C(pods_dir), C(api) by URL).
-    - C(receipts) (name to digest of every receipt whose call would find nothing to do).
+    - C(receipts) (name to digest and inputs of every receipt whose call would find nothing to do).
     - C(arp) (address, interface, answered, mac, error), C(vrrp) (source, vrid, priority, vip).
   returned: success
   type: dict

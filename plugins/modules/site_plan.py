@@ -101,6 +101,18 @@ plan:
       type: list
       elements: str
       returned: always
+    prepared:
+      description: Hosts on which everything is proven to be in place that C(site) prepares there, with today's inputs.
+      type: list
+      elements: str
+      returned: always
+inputs:
+  description:
+    - Every host of the play to the digest of what its tasks are made from (the roles' variables, the groups, the
+      addresses, the collection itself), for the option C(receipt) of the modules that configure a host.
+    - Empty for a host with a secret among these variables.
+  returned: when nothing is fatal
+  type: dict
 findings:
   description: Everything that was found; each has host, check, level (fatal or warning), found and next_step.
   returned: always

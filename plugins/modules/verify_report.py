@@ -54,10 +54,6 @@ options:
     description: The name under which every host of the play registered its M(quorum.kubeadm.node_info).
     type: str
     default: __kube_verify_node
-  seen_register:
-    description: The name of a look earlier in the run, for hosts on which the task of O(node_register) was skipped.
-    type: str
-    default: ""
   output:
     description:
       - V(table) for a person.

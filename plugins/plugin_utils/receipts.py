@@ -62,10 +62,12 @@ class ReceiptAction(ActionBase):
             if not isinstance(receipt, dict) or not receipt.get("name"):
                 raise AnsibleActionFail("receipt must be a dictionary with a name")
             digest = digest_of(self.MODULE, arguments)
-            if digest and (receipt.get("proven") or {}).get(receipt["name"]) == digest:
+            known = receipt.get("known") or {}
+            asked = {"digest": digest, "inputs": known.get("inputs") or ""}
+            if digest and (known.get("proven") or {}).get(receipt["name"]) == asked:
                 result.update(changed=False, proven=True, **{name: [] for name in self.UNCHANGED})
                 return result
-            arguments["receipt"] = {"name": receipt["name"], "digest": digest}
+            arguments["receipt"] = {"name": receipt["name"], **asked}
         result.update(
             self._execute_module(
                 module_name=f"quorum.kubeadm.{self.MODULE}", module_args=arguments, task_vars=task_vars

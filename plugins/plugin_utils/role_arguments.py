@@ -50,20 +50,31 @@ def _holds_secret(option: Mapping[str, Any]) -> bool:
     return bool(option.get("no_log")) or any(_holds_secret(entry) for entry in nested)
 
 
-def wrong(variables: Mapping[str, Any]) -> dict[str, str]:
-    """Variable to what is wrong with its value, by the roles' own specifications. Nothing secret is repeated."""
-    found = {}
+def secrets(names: Iterable[str]) -> list[str]:
+    """Those of the variables whose option may hold a secret."""
+    options = all_options()
+    return sorted(name for name in names if name in options and _holds_secret(options[name]))
+
+
+def read(variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of the roles' variables, and what is wrong with them by the roles' own specifications.
+
+    Nothing secret is repeated in what is wrong.
+    """
+    values: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
     for name, option in all_options().items():
         if name not in variables:
             continue
         try:
-            value = plain(variables[name])
+            values[name] = plain(variables[name])
         except AnsibleError as exc:
-            found[name] = " ".join(str(exc).split())[:200]
+            wrong[name] = " ".join(str(exc).split())[:200]
             continue
         # Which of several entry points requires it, the role itself knows.
-        errors = ArgumentSpecValidator({name: {**option, "required": False}}).validate({name: value}).error_messages
+        spec = {name: {**option, "required": False}}
+        errors = ArgumentSpecValidator(spec).validate({name: values[name]}).error_messages
         if errors:
             text = "it does not have the shape that the role documents" if _holds_secret(option) else " ".join(errors)
-            found[name] = " ".join(text.split())[:200]
-    return found
+            wrong[name] = " ".join(text.split())[:200]
+    return values, wrong

@@ -97,6 +97,20 @@ def test_new_cluster(tmp_path: Path) -> None:
     assert "A new cluster begins on cp1. 5 of 7 hosts join." in printed
 
 
+def test_the_inputs_of_every_host_are_told_and_prove_a_prepared_one(tmp_path: Path) -> None:
+    world = existing()
+    _code, printed, result = play(world, tmp_path)
+    assert len(set(result["inputs"].values())) == len(world.nodes), printed
+    world.nodes["lb1"]["receipts"] = {
+        name: {"digest": "d", "inputs": result["inputs"]["lb1"]} for name in ("kube_host", "kube_lb")
+    }
+    _code, printed, again = play(world, tmp_path)
+    assert again["plan"]["prepared"] == ["lb1"], printed
+    world.hosts["lb1"]["kube_node_labels"] = {"rack": "r1"}
+    _code, printed, other = play(world, tmp_path)
+    assert other["plan"]["prepared"] == [], printed
+
+
 def test_check_mode_says_the_same(tmp_path: Path) -> None:
     world = blank()
     _code, printed, _result = play(world, tmp_path, "--check")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError, RefusedError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_files import Files
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Result
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_plan import Plan, apply_plan, file_content, make_plan
@@ -28,6 +28,7 @@ def params(**given: Any) -> dict[str, Any]:
         "swap": "keep",
         "hostname": None,
         "units": [],
+        "packages": [],
     }
     return {**defaults, **given}
 
@@ -237,3 +238,12 @@ def test_base64_may_be_wrapped_and_must_be_whole() -> None:
     assert file_content(file("/a", content="ü")) == "ü".encode()
     with pytest.raises(InputError, match="not base64"):
         file_content(file("/a", secret_b64="abc"))
+
+
+def test_a_missing_package_is_refused_and_only_named_in_check_mode(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path)
+    host.write("/var/lib/dpkg/status", "Package: kmod\nStatus: install ok installed\nVersion: 34\n")
+    asked = params(packages=["kmod", "socat"])
+    assert make_plan(host, Files(host, check_mode=True), asked).steps() == ["need the package socat"]
+    with pytest.raises(RefusedError, match=r"missing: socat"):
+        make_plan(host, Files(host), asked)

@@ -23,7 +23,9 @@ CONFIG = "/etc/example.conf"
 
 def configure(host: FakeHost, digest: str | None = "d1", name: str = "example", **given: Any) -> dict[str, Any]:
     """One host_config call with a receipt, as the module makes it."""
-    asked = params(files=[file(CONFIG, content="a\n")], receipt={"name": name, "proven": {}, "digest": digest}, **given)
+    asked = params(
+        files=[file(CONFIG, content="a\n")], receipt={"name": name, "digest": digest, "inputs": "i1"}, **given
+    )
     files = Files(host)
     host.write("/etc/x", "")
     apply_plan(host, files, make_plan(host, files, asked), 1.0, effects=True)
@@ -34,11 +36,20 @@ def configure(host: FakeHost, digest: str | None = "d1", name: str = "example", 
 def test_what_was_left_is_proven_while_the_host_stays_the_same(tmp_path: Path) -> None:
     host = FakeHost(tmp_path)
     configure(host)
-    assert receipts.proven(host, PROVERS) == {"example": "d1"}
+    assert receipts.proven(host, PROVERS) == {"example": {"digest": "d1", "inputs": "i1"}}
     host.write(CONFIG, "b\n")
     assert receipts.proven(host, PROVERS) == {}
     host.write(CONFIG, "a\n")
     os.chmod(host.real(CONFIG), 0o600)
+    assert receipts.proven(host, PROVERS) == {}
+
+
+def test_a_package_that_is_gone_takes_the_proof_away(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path)
+    host.write("/var/lib/dpkg/status", "Package: socat\nStatus: install ok installed\nVersion: 1.8\n")
+    configure(host, packages=["socat"])
+    assert set(receipts.proven(host, PROVERS)) == {"example"}
+    host.write("/var/lib/dpkg/status", "Package: socat\nStatus: deinstall ok config-files\nVersion: 1.8\n")
     assert receipts.proven(host, PROVERS) == {}
 
 
@@ -79,6 +90,6 @@ def test_a_bundle_is_proven_by_its_own_comparison(tmp_path: Path) -> None:
     assert receipts.proven(host, PROVERS) == {}, "nothing is installed yet"
 
     install_bundle(host, asked, effects=True)
-    assert receipts.proven(host, PROVERS) == {"bundle": "d2"}
+    assert receipts.proven(host, PROVERS) == {"bundle": {"digest": "d2", "inputs": ""}}
     os.unlink(host.real("/usr/bin/kubelet"))
     assert receipts.proven(host, PROVERS) == {}

@@ -334,3 +334,44 @@ def test_fault_29_the_clusters_own_ca(name: str) -> None:
     world = World().running("cp1", "w1")
     world.kubernetes(name)["ca_pem"] = "# rotated\n" + FOREIGN_CA + CA.replace("\n", "\r\n")
     assert not world.findings("foreign-ca")
+
+
+NODE = ("kube_host", "kube_bundle_files", "containerd", "kube_bundle_images", "kubelet")
+
+
+def proven(world: World, host: str, *names: str, inputs: str = "i1") -> None:
+    world.hosts[host]["inputs"] = "i1"
+    world.nodes[host]["receipts"] = {name: {"digest": "d", "inputs": inputs} for name in names}
+
+
+def test_a_host_is_prepared_when_everything_is_proven_with_todays_inputs() -> None:
+    world = existing()
+    for name in (*PLANES, *WORKERS):
+        proven(world, name, *NODE)
+    proven(world, "lb1", "kube_host", "kube_lb")
+    assert plan_of(world).prepared == (*PLANES, "lb1", *WORKERS)
+
+
+@pytest.mark.parametrize("missing", NODE)
+def test_a_host_with_anything_unproven_is_not_prepared(missing: str) -> None:
+    world = existing()
+    proven(world, "w1", *(name for name in NODE if name != missing))
+    proven(world, "lb1", "kube_host")
+    assert plan_of(world).prepared == ()
+
+
+def test_a_host_that_was_prepared_from_other_inputs_or_with_secrets_is_not_prepared() -> None:
+    world = existing()
+    proven(world, "w1", *NODE, inputs="i0")
+    proven(world, "w2", *NODE, inputs="")
+    world.hosts["w2"]["inputs"] = ""
+    assert plan_of(world).prepared == ()
+
+
+def test_a_load_balancer_on_a_control_plane_needs_both_kinds_of_proof() -> None:
+    world = existing()
+    world.hosts["cp1"]["groups"].append("lb")
+    proven(world, "cp1", *NODE)
+    assert plan_of(world).prepared == ()
+    proven(world, "cp1", *NODE, "kube_lb")
+    assert plan_of(world).prepared == ("cp1",)

@@ -43,14 +43,14 @@ def action(monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
-def with_receipt(proven: dict[str, str], **more: Any) -> dict[str, Any]:
-    return {**ARGUMENTS, **more, "receipt": {"name": "example", "proven": proven}}
+def with_receipt(proven: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**ARGUMENTS, **more, "receipt": {"name": "example", "known": {"proven": proven, "inputs": "i1"}}}
 
 
 def test_a_proven_call_is_not_made(action: Any) -> None:
     digest = digest_of("host_config", ARGUMENTS)
     assert digest
-    result, calls = action(with_receipt({"example": digest}))
+    result, calls = action(with_receipt({"example": {"digest": digest, "inputs": "i1"}}))
     assert calls == []
     assert (result["changed"], result["proven"], result["stale_units"], result["steps"]) == (False, True, [], [])
 
@@ -58,11 +58,12 @@ def test_a_proven_call_is_not_made(action: Any) -> None:
 def test_any_difference_makes_the_call(action: Any) -> None:
     digest = digest_of("host_config", ARGUMENTS)
     assert digest
-    for proven in ({}, {"other": digest}, {"example": "x"}):
+    right = {"digest": digest, "inputs": "i1"}
+    for proven in ({}, {"other": right}, {"example": {**right, "digest": "x"}}, {"example": {**right, "inputs": "x"}}):
         result, calls = action(with_receipt(proven))
         assert result["changed"]
-        assert calls[0]["receipt"] == {"name": "example", "digest": digest}
-    _result, calls = action(with_receipt({"example": digest}, swap="off"))
+        assert calls[0]["receipt"] == {"name": "example", "digest": digest, "inputs": "i1"}
+    _result, calls = action(with_receipt({"example": right}, swap="off"))
     assert calls[0]["receipt"]["digest"] != digest
 
 
@@ -70,8 +71,8 @@ def test_a_call_with_a_secret_is_always_made_and_leaves_no_digest(action: Any) -
     secret = {"files": [{"path": "/etc/a", "secret_b64": "YQ=="}]}
     assert holds_secret(secret)
     assert digest_of("host_config", secret) is None
-    _result, calls = action(with_receipt({"example": "None"}, **secret))
-    assert calls[0]["receipt"] == {"name": "example", "digest": None}
+    _result, calls = action(with_receipt({"example": {"digest": "None", "inputs": "i1"}}, **secret))
+    assert calls[0]["receipt"] == {"name": "example", "digest": None, "inputs": "i1"}
 
 
 def test_without_a_receipt_the_module_simply_runs(action: Any) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.quorum.kubeadm.plugins.plugin_utils.role_arguments import all_options, unknown, wrong
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.role_arguments import all_options, read, secrets, unknown
 
 
-def test_right_values_are_right() -> None:
-    assert wrong({"kube_vip": "192.0.2.1", "kubelet_limit_nofile": 1024, "kube_host_swap": "keep"}) == {}
+def wrong(variables: dict[str, object]) -> dict[str, str]:
+    return read(variables)[1]
+
+
+def test_right_values_are_right_and_returned() -> None:
+    values = {"kube_vip": "192.0.2.1", "kubelet_limit_nofile": 1024, "kube_host_swap": "keep"}
+    assert read({**values, "of_somebody_else": 1}) == (values, {})
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,6 @@ def test_every_role_is_known() -> None:
 
 
 def test_a_secret_in_a_wrong_value_is_not_repeated() -> None:
-    secret = [name for name, option in all_options().items() if "password" in str(option)]
+    secret = secrets(all_options())
     for name in secret:
         assert "hunter2" not in str(wrong({name: [{"password": {"a": "hunter2"}, "host": 1}]}))
