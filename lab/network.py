@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,30 +18,36 @@ from lab.shell import output, run, say
 LABEL = "quorum.lab"
 
 
-def ensure(settings: Settings) -> None:
-    """Create the network; one of an older subnet is made again when nobody uses it."""
+def ensure(settings: Settings) -> str:
+    """Create the lab's network where it is missing, and return its name.
+
+    One of an older subnet is made again when nobody uses it. Every one has a name of its own: a podman that is killed
+    while it starts a container leaves the address taken in a network of that name, for as long as the machine runs.
+    """
     # One at a time: podman gives two networks that are made at the same moment the same bridge.
     with lock(settings.cache / "locks" / "network.lock", "network"):
-        _ensure(settings)
+        for name, subnet in existing(settings).items():
+            if subnet == settings.cidr:
+                return name
+            if run(["podman", "network", "rm", name], check=False).returncode != 0:
+                raise LabError(
+                    f"The network {name} has the subnet {subnet}, not {settings.cidr}, and nodes use it.",
+                    "python3 -m lab down",
+                )
+        return _create(settings)
 
 
-def _ensure(settings: Settings) -> None:
-    subnet = current_subnet(settings)
-    if subnet == settings.cidr:
-        return
-    if subnet is not None and run(["podman", "network", "rm", settings.network], check=False).returncode != 0:
-        raise LabError(
-            f"The network {settings.network} has the subnet {subnet}, not {settings.cidr}, and nodes use it.",
-            "python3 -m lab down",
-        )
+def _create(settings: Settings) -> str:
     _remove_orphans(settings)
+    name = f"{settings.name}-{secrets.token_hex(3)}"
     command = ["podman", "network", "create", "--label", f"{LABEL}={settings.name}", "--subnet", settings.cidr]
-    done = run([*command, "--gateway", settings.gateway, settings.network], check=False)
+    done = run([*command, "--gateway", settings.gateway, name], check=False)
     if done.returncode != 0:
         raise LabError(
-            f"The network {settings.network} ({settings.cidr}) could not be created: {done.stderr.strip()}",
+            f"The network {name} ({settings.cidr}) could not be created: {done.stderr.strip()}",
             "set LAB_SUBNET to the first three numbers of a free /24",
         )
+    return name
 
 
 def orphans(links: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]], gateway: str) -> list[str]:
@@ -63,21 +70,23 @@ def orphans(links: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, 
 
 def _remove_orphans(settings: Settings) -> None:
     links = json.loads(output(["ip", "-j", "-d", "address", "show"]))
-    networks = json.loads(output(["podman", "network", "ls", "--format", "json"]) or "[]")
-    for name in orphans(links, networks, settings.gateway):
+    for name in orphans(links, _networks(), settings.gateway):
         say(f"bridge {name}: left by a network of podman that is gone, removed")
         run(["ip", "link", "delete", name], check=False)
 
 
-def current_subnet(settings: Settings) -> str | None:
-    """Return the existing network's subnet."""
-    if run(["podman", "network", "exists", settings.network], check=False).returncode != 0:
-        return None
-    found = json.loads(output(["podman", "network", "inspect", settings.network]))
-    return str(found[0]["subnets"][0]["subnet"])
+def existing(settings: Settings) -> dict[str, str]:
+    """Return the lab's networks, name to subnet; more than one only when a person made one."""
+    labelled = [one for one in _networks() if (one.get("labels") or {}).get(LABEL) == settings.name]
+    return {str(one["name"]): str(one["subnets"][0]["subnet"]) for one in labelled}
+
+
+def _networks() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(output(["podman", "network", "ls", "--format", "json"]) or "[]")
+    return found
 
 
 def remove(settings: Settings) -> None:
-    """Remove the network."""
-    if current_subnet(settings) is not None:
-        run(["podman", "network", "rm", settings.network])
+    """Remove the lab's networks."""
+    for name in existing(settings):
+        run(["podman", "network", "rm", name])

@@ -33,15 +33,15 @@ def up(settings: Settings, names: Sequence[str], suite: str = SUITES[0]) -> None
     image = nodeimage.ensure(settings, suite)
     sshkey.ensure(settings)
     (settings.cache / "bundles").mkdir(parents=True, exist_ok=True)
-    network.ensure(settings)
+    net = network.ensure(settings)
     there = containers(settings)
     with step(f"nodes {' '.join(names)}"):
-        parallel(lambda node: _bring_up(settings, node, there.get(node.name), image), nodes)
+        parallel(lambda node: _bring_up(settings, node, there.get(node.name), image, net), nodes)
         # A node whose container runs but which nobody can enter is broken: it is made again, once.
         deaf = [node for node in nodes if not _answers(settings, node, BOOT_TIMEOUT)]
         for node in deaf:
             say(f"{node.name} does not answer, it is made again ...")
-            _create(settings, node, image)
+            _create(settings, node, image, net)
         for node in deaf:
             if not _answers(settings, node, BOOT_TIMEOUT):
                 raise LabError(
@@ -75,24 +75,24 @@ def power_on(settings: Settings, names: Sequence[str]) -> None:
         wait_for(f"{name} over SSH", partial(ssh_answers, node), BOOT_TIMEOUT)
 
 
-def _bring_up(settings: Settings, node: Node, there: Container | None, image: str) -> None:
+def _bring_up(settings: Settings, node: Node, there: Container | None, image: str, net: str) -> None:
     if there is not None and there.state == "paused":
         run(["podman", "unpause", settings.container(node.name)], check=False)
     elif there is not None and there.state in {"exited", "stopped"}:
         if run(["podman", "start", settings.container(node.name)], check=False).returncode != 0:
-            _create(settings, node, image)
+            _create(settings, node, image, net)
     elif there is None or not there.running:
-        _create(settings, node, image)
+        _create(settings, node, image, net)
 
 
-def _create(settings: Settings, node: Node, image: str) -> None:
+def _create(settings: Settings, node: Node, image: str, net: str) -> None:
     _remove(settings, node)
     mounts = [f"{settings.cache / 'bundles'}:{BUNDLES}:ro", f"{sshkey.public(settings)}:{AUTHORIZED_KEYS}:ro"]
     command: list[str | Path] = ["podman", "run", "--detach", "--runtime", "runc", "--privileged", "--systemd=always"]
     command += ["--cgroupns=private", "--name", settings.container(node.name), "--hostname", node.name]
     command += ["--label", f"{LABEL}={settings.name}", "--label", f"{IMAGE_LABEL}={image}", "--log-driver", "none"]
     command += [word for limit in LIMITS for word in ("--ulimit", limit)]
-    command += ["--network", settings.network, "--ip", node.address]
+    command += ["--network", net, "--ip", node.address]
     command += [word for path in TMPFS for word in ("--tmpfs", path)]
     command += [word for path in (*STATE_DIRS, *mounts) for word in ("--volume", path)]
     run([*command, image])

@@ -17,7 +17,9 @@ from lab.errors import LabError
 CHECKOUT = Path(__file__).resolve().parent.parent
 LAB_DIR = CHECKOUT / "lab"
 DEFAULT_NAME = "lab"
-SUBNET_PREFIX = "10.199"
+DEFAULT_SUBNET = "10.199.0"
+# Other labs lie in 10.200.0.0 to 10.239.255.0, away from the default networks of pods and Services.
+FIRST_SECOND, SECONDS = 200, 40
 VIP_HOST = 100
 ZONES = ("zone-a", "zone-b", "zone-c")
 
@@ -63,11 +65,6 @@ class Settings:
     cache: Path
 
     @property
-    def network(self) -> str:
-        """The podman network's name."""
-        return self.name
-
-    @property
     def cidr(self) -> str:
         """The node network."""
         return f"{self.subnet}.0/24"
@@ -99,8 +96,10 @@ class Settings:
 
 def subnet_of(name: str) -> str:
     """Give every lab name its own subnet, always the same one."""
-    third = 0 if name == DEFAULT_NAME else 1 + zlib.crc32(name.encode()) % 250
-    return f"{SUBNET_PREFIX}.{third}"
+    if name == DEFAULT_NAME:
+        return DEFAULT_SUBNET
+    third, second = zlib.crc32(name.encode()) % 255, zlib.crc32(name.encode()) // 255 % SECONDS
+    return f"10.{FIRST_SECOND + second}.{third}"
 
 
 def load(env: Mapping[str, str] = os.environ) -> Settings:

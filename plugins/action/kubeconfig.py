@@ -8,9 +8,20 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.facts import same_ca
+from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import open_api
+from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeconfig import load
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
+
+# A certificate that ends sooner is looked for again: it may have been renewed on the control plane.
+RENEWED_SOON = timedelta(days=60)
+ADMINISTRATORS_ONLY = "/apis/rbac.authorization.k8s.io/v1/clusterroles/cluster-admin"
 
 
 def write_private(path: str, content: bytes) -> None:
@@ -40,19 +51,41 @@ def current(path: str) -> bytes | None:
         return None
 
 
+def is_proven(path: str, ca_pem: str, endpoints: list[str]) -> bool:
+    """Whether the file is private and this cluster's, and the API takes its bearer for an administrator, for long."""
+    if current(path) is None or not ca_pem or not endpoints:
+        return False
+    from cryptography import x509  # noqa: PLC0415 - ansible-test imports plugins where it is not installed
+
+    try:
+        config = load(path)
+        if not same_ca(config.ca_pem, ca_pem) or not config.client_cert_pem:
+            return False
+        ends = x509.load_pem_x509_certificate(config.client_cert_pem.encode()).not_valid_after_utc
+        if ends - datetime.now(tz=timezone.utc) < RENEWED_SOON:
+            return False
+        api = open_api({"kubeconfig": path, "endpoints": endpoints, "timeout": 0}, dry_run=True)
+        return bool(api.find(ADMINISTRATORS_ONLY))
+    except (KubeadmError, OSError, ValueError):
+        return False
+
+
 class ActionModule(ActionBase):
-    """Reads one file on the host, writes one file here. The content is in no result."""
+    """Reads one file on the host, writes one file here, unless that one is proven. The content is in no result."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("src", "dest"))
+    _VALID_ARGS = frozenset(("src", "dest", "ca_pem", "endpoints"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The action."""
         result = super().run(tmp, task_vars)
-        dest = os.path.expanduser(self._task.args["dest"])
+        arguments = plain(self._task.args)
+        dest = os.path.expanduser(arguments["dest"])
+        if is_proven(dest, arguments.get("ca_pem") or "", arguments.get("endpoints") or []):
+            return result | {"changed": False, "path": dest}
         read = self._execute_module(
             module_name="ansible.legacy.slurp",
-            module_args={"src": self._task.args.get("src", "/etc/kubernetes/admin.conf")},
+            module_args={"src": arguments.get("src", "/etc/kubernetes/admin.conf")},
             task_vars=task_vars,
         )
         if read.get("failed"):

@@ -119,13 +119,13 @@ def read_hosts(
     task_vars: Mapping[str, Any], groups: Mapping[str, list[str]]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """All hosts of the groups, and the facts of those that gave some."""
-    members: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for group, names in groups.items():
         for name in names:
-            members.setdefault(str(name), []).append(group)
+            found.setdefault(str(name), []).append(group)
     in_play, hostvars = set(task_vars["ansible_play_hosts_all"]), task_vars["hostvars"]
     hosts, nodes = {}, {}
-    for name, of in members.items():
+    for name, of in found.items():
         variables = hostvars[name]
         hosts[name] = read_host(variables, of, name in in_play)
         facts = variables.get(FACTS) or {}
@@ -136,7 +136,7 @@ def read_hosts(
         values = host.pop("values", {})
         if name in nodes:
             family = (nodes[name].get("os") or {}).get("family")
-            shared = {"groups": groups, "addresses": addresses, "os_family": family}
+            shared = site_inputs.shared_inputs(groups, addresses, family)
             host["inputs"] = site_inputs.inputs_digest(name, values, shared)
     return hosts, nodes
 

@@ -147,21 +147,28 @@ def absent(api: KubeApi, params: dict[str, Any]) -> dict[str, Any]:
     return {"changed": bool(deleted), "deleted": sorted(deleted), "diff": {"before": before, "after": ""}}
 
 
+SPEC: dict[str, Any] = dict(
+    ARGUMENTS,
+    state={"type": "str", "choices": ["present", "absent"], "default": "present"},
+    ttl_minutes={"type": "int", "default": 15},
+    usages={"type": "list", "elements": "str", "choices": list(tokens.USAGES), "default": list(tokens.USAGES)},
+    groups={"type": "list", "elements": "str", "default": [tokens.DEFAULT_GROUP]},
+    description={"type": "str", "default": "quorum.kubeadm"},
+    token_id={"type": "str", "default": "", "no_log": False},
+)
+
+
+def call(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Do what the state asks."""
+    api = open_api(params, dry_run=check_mode)
+    return {"present": present, "absent": absent}[params["state"]](api, params)
+
+
 def main() -> None:
     """Run as an Ansible module."""
-    spec = dict(
-        ARGUMENTS,
-        state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-        ttl_minutes={"type": "int", "default": 15},
-        usages={"type": "list", "elements": "str", "choices": list(tokens.USAGES), "default": list(tokens.USAGES)},
-        groups={"type": "list", "elements": "str", "default": [tokens.DEFAULT_GROUP]},
-        description={"type": "str", "default": "quorum.kubeadm"},
-        token_id={"type": "str", "default": "", "no_log": False},
-    )
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        api = open_api(module.params, dry_run=module.check_mode)
-        module.exit_json(**{"present": present, "absent": absent}[module.params["state"]](api, module.params))
+        module.exit_json(**call(module.params, check_mode=module.check_mode))
     except KubeadmError as exc:
         module.fail_json(**exc.result())
 

@@ -189,22 +189,31 @@ def absent(api: KubeApi, _params: dict[str, Any]) -> dict[str, Any]:
     return {"changed": bool(deleted), "deleted": deleted, "diff": diff}
 
 
+SPEC: dict[str, Any] = dict(
+    ARGUMENTS,
+    kubeconfig={"type": "path", "required": False},
+    state={"type": "str", "choices": ["present", "verified", "absent"], "default": "present"},
+    key={"type": "str", "no_log": True},
+    ttl_minutes={"type": "int", "default": 15},
+)
+RULES: dict[str, Any] = {
+    "required_if": [("state", "verified", ("key", "kubeconfig")), ("state", "absent", ("kubeconfig",))]
+}
+
+
+def call(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Do what the state asks."""
+    if params["state"] == "present":
+        return {"changed": True, "key": pki.new_key(), "diff": {"before": "", "after": "a new certificate key\n"}}
+    api = open_api(params, dry_run=check_mode)
+    return {"verified": verified, "absent": absent}[params["state"]](api, params)
+
+
 def main() -> None:
     """Run as an Ansible module."""
-    spec = dict(
-        ARGUMENTS,
-        kubeconfig={"type": "path", "required": False},
-        state={"type": "str", "choices": ["present", "verified", "absent"], "default": "present"},
-        key={"type": "str", "no_log": True},
-        ttl_minutes={"type": "int", "default": 15},
-    )
-    needs = [("state", "verified", ("key", "kubeconfig")), ("state", "absent", ("kubeconfig",))]
-    module = AnsibleModule(argument_spec=spec, required_if=needs, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, **RULES)
     try:
-        if module.params["state"] == "present":
-            module.exit_json(changed=True, key=pki.new_key(), diff={"before": "", "after": "a new certificate key\n"})
-        api = open_api(module.params, dry_run=module.check_mode)
-        module.exit_json(**{"verified": verified, "absent": absent}[module.params["state"]](api, module.params))
+        module.exit_json(**call(module.params, check_mode=module.check_mode))
     except KubeadmError as exc:
         module.fail_json(**exc.result())
 

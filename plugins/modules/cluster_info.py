@@ -135,17 +135,24 @@ def read(api: KubeApi, ca_pem: str) -> dict[str, Any]:
     }
 
 
+SPEC: dict[str, Any] = dict(ARGUMENTS)
+
+
+def call(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Ask one endpoint for everything, and every endpoint for its version."""
+    config = load(params["kubeconfig"])
+    cluster = read(open_api(params, dry_run=check_mode), config.ca_pem)
+    urls = params["endpoints"] or [config.server]
+    once = {**params, "timeout": 0}
+    cluster["api_versions"] = versions(urls, lambda url: open_api({**once, "endpoints": [url]}, dry_run=True))
+    return {"changed": False, "cluster": cluster}
+
+
 def main() -> None:
     """Run as an Ansible module."""
-    module = AnsibleModule(argument_spec=dict(ARGUMENTS), supports_check_mode=True)
-    params = module.params
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        config = load(params["kubeconfig"])
-        cluster = read(open_api(params, dry_run=module.check_mode), config.ca_pem)
-        urls = params["endpoints"] or [config.server]
-        once = {**params, "timeout": 0}
-        cluster["api_versions"] = versions(urls, lambda url: open_api({**once, "endpoints": [url]}, dry_run=True))
-        module.exit_json(changed=False, cluster=cluster)
+        module.exit_json(**call(module.params, check_mode=module.check_mode))
     except KubeadmError as exc:
         module.fail_json(**exc.result())
 

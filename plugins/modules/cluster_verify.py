@@ -147,6 +147,7 @@ import contextlib
 import secrets
 import signal
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -157,7 +158,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_connect impo
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_pods import ProbePods, Spec, sweep
 
 
-def run(params: dict[str, object], check_mode: bool) -> dict[str, object]:
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Look until it is well; leave nothing behind."""
     connections = Connections(params["kubeconfig"], params["endpoints"] or [params["vip_url"]])
     notes, probe = [], None
@@ -193,37 +194,45 @@ def run(params: dict[str, object], check_mode: bool) -> dict[str, object]:
     }
 
 
+SPEC: dict[str, Any] = {
+    "kubeconfig": {"type": "path", "required": True},
+    "endpoints": {"type": "list", "elements": "str", "default": []},
+    "version": {"type": "str", "required": True},
+    "control_planes": {"type": "list", "elements": "str", "required": True},
+    "workers": {"type": "list", "elements": "str", "default": []},
+    "vip_url": {"type": "str", "required": True},
+    "api_port": {"type": "int", "default": 6443},
+    "probe_pods": {"type": "bool", "default": True},
+    "image": {"type": "str", "default": "registry.k8s.io/e2e-test-images/agnhost:2.63.0"},
+    "sample": {"type": "int", "default": 6},
+    "dns_domain": {"type": "str", "default": "cluster.local"},
+    "timeout": {"type": "float", "default": 120.0},
+}
+
+
 def _stop(number: int, _frame: object) -> None:
     # An ordinary end, so that the probe pods are deleted.
     raise SystemExit(128 + number)
 
 
-def main() -> None:
-    """Check and return."""
-    module = AnsibleModule(
-        argument_spec={
-            "kubeconfig": {"type": "path", "required": True},
-            "endpoints": {"type": "list", "elements": "str", "default": []},
-            "version": {"type": "str", "required": True},
-            "control_planes": {"type": "list", "elements": "str", "required": True},
-            "workers": {"type": "list", "elements": "str", "default": []},
-            "vip_url": {"type": "str", "required": True},
-            "api_port": {"type": "int", "default": 6443},
-            "probe_pods": {"type": "bool", "default": True},
-            "image": {"type": "str", "default": "registry.k8s.io/e2e-test-images/agnhost:2.63.0"},
-            "sample": {"type": "int", "default": 6},
-            "dns_domain": {"type": "str", "default": "cluster.local"},
-            "timeout": {"type": "float", "default": 120.0},
-        },
-        supports_check_mode=True,
-    )
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+def call(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Look, and tidy up also when the process is told to end."""
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, _stop) for number in signals]
     try:
-        result = run(module.params, module.check_mode)
+        return run(params, check_mode)
+    finally:
+        for number, handler in zip(signals, before):
+            signal.signal(number, handler)
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    try:
+        module.exit_json(**call(module.params, check_mode=module.check_mode))
     except KubeadmError as exc:
         module.fail_json(**exc.result())
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

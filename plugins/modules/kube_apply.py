@@ -178,22 +178,27 @@ class Run:
             time.sleep(PAUSE)
 
 
+SPEC: dict[str, Any] = dict(
+    ARGUMENTS,
+    manifest={"type": "str"},
+    src={"type": "path"},
+    objects={"type": "list", "elements": "dict"},
+)
+WAYS = ["manifest", "src", "objects"]
+RULES: dict[str, Any] = {"required_one_of": [WAYS], "mutually_exclusive": [WAYS]}
+
+
+def call(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Read everything, then apply it."""
+    objects = read(params)
+    return Run(open_api(params, dry_run=check_mode), objects, params["timeout"]).all()
+
+
 def main() -> None:
     """Run as an Ansible module."""
-    spec = dict(
-        ARGUMENTS,
-        manifest={"type": "str"},
-        src={"type": "path"},
-        objects={"type": "list", "elements": "dict"},
-    )
-    ways = ["manifest", "src", "objects"]
-    module = AnsibleModule(
-        argument_spec=spec, required_one_of=[ways], mutually_exclusive=[ways], supports_check_mode=True
-    )
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, **RULES)
     try:
-        objects = read(module.params)
-        api = open_api(module.params, dry_run=module.check_mode)
-        module.exit_json(**Run(api, objects, module.params["timeout"]).all())
+        module.exit_json(**call(module.params, check_mode=module.check_mode))
     except KubeadmError as exc:
         module.fail_json(**exc.result())
 

@@ -137,17 +137,24 @@ def ensure(api: KubeApi, params: dict[str, Any]) -> dict[str, Any]:
     return {"changed": bool(after), "changed_nodes": sorted(after), "missing": missing, "diff": diff}
 
 
+SPEC: dict[str, Any] = dict(
+    ARGUMENTS,
+    nodes={"type": "dict", "required": True},
+    missing={"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
+    wait_seconds={"type": "int", "default": 0},
+)
+
+
+def call(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Open the API and bring the nodes to what is wanted."""
+    return ensure(open_api(params, dry_run=check_mode), params)
+
+
 def main() -> None:
     """Run as an Ansible module."""
-    spec = dict(
-        ARGUMENTS,
-        nodes={"type": "dict", "required": True},
-        missing={"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
-        wait_seconds={"type": "int", "default": 0},
-    )
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        module.exit_json(**ensure(open_api(module.params, dry_run=module.check_mode), module.params))
+        module.exit_json(**call(module.params, check_mode=module.check_mode))
     except KubeadmError as exc:
         module.fail_json(**exc.result())
 

@@ -24,6 +24,16 @@ options:
     description: Path on the controller. A directory that is missing is made with mode 0700.
     type: path
     required: true
+  ca_pem:
+    description: The cluster's CA certificate (public).
+    type: str
+  endpoints:
+    description:
+      - API servers. With these and O(ca_pem) the host is not asked when the file on the controller is private, of this
+        CA, and the API takes its bearer for an administrator, with a certificate that lives for two more months.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Says whether the file would change.
@@ -58,6 +68,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "src": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+            "ca_pem": {"type": "str"},
+            "endpoints": {"type": "list", "elements": "str", "default": []},
             "dest": {"type": "path", "required": True},
         },
         supports_check_mode=True,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from ansible_collections.quorum.kubeadm.plugins.plugin_utils import role_argumen
 
 COLLECTION = Path(__file__).resolve().parent.parent.parent
 PARTS = ("plugins", "roles", "playbooks")
-LEFT_OUT = ("__pycache__",)
+LEFT_OUT = (".md", ".pyc")
 
 
 @cache
@@ -30,15 +30,21 @@ def collection_digest(root: Path = COLLECTION) -> str:
     """Changes with the collection's content and with Ansible: another template renders another file."""
     digest = hashlib.sha256(release.__version__.encode())
     for path in sorted(path for part in PARTS for path in (root / part).rglob("*")):
-        if path.is_file() and not set(LEFT_OUT) & set(path.parts):
+        if path.is_file() and path.suffix not in LEFT_OUT:
             digest.update(f"\0{path.relative_to(root)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def shared_inputs(groups: Mapping[str, Iterable[str]], addresses: Mapping[str, str], os_family: str) -> dict[str, Any]:
+    """What the plays derive from the inventory. Sorted: the difference of two groups has another order in every run."""
+    members = {group: sorted(names) for group, names in groups.items()}
+    return {"groups": members, "addresses": dict(addresses), "os_family": os_family}
 
 
 def inputs_digest(host: str, values: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
     """The digest for one host; "" when a secret is among its values, of which not even a hash is kept.
 
-    values: the roles' variables as the host sees them. shared: what the plays derive from the whole inventory.
+    values: the roles' variables as the host sees them. shared: see shared_inputs.
     """
     if role_arguments.secrets(values):
         return ""

@@ -34,7 +34,7 @@ class Point:
 
 POINTS = (
     Point("while images are imported", r"TASK .*images \| Import", 3),
-    Point("just after the CA was made", r"changed: \[cp\d\].*", 0, 14),
+    Point("just after the CA was made", r"TASK .*Configure and start HAProxy"),
     Point("in kubeadm init", r"TASK .*Start the first control plane", 4),
     Point("before the pod network", r"TASK .*flannel \| Apply", 0.2),
     Point("in kubeadm join of the second control plane", r"TASK .*kube_control_plane : join \| Join", 4),

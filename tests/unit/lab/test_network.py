@@ -41,17 +41,60 @@ def test_what_somebody_owns_is_left_alone(links: list[dict[str, Any]], networks:
     assert subject.orphans(links, networks, GATEWAY) == []
 
 
-def test_the_orphan_goes_before_the_network_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    settings = lab_settings.load({"LAB_NAME": "some", "LAB_SUBNET": "10.199.7", "XDG_CACHE_HOME": str(tmp_path)})
-    asked: list[list[str]] = []
+class Podman:
+    """Plays `ip` and `podman network` with these networks; `asked` is what was run."""
 
-    def run(argv: list[str], check: bool = True) -> subprocess.CompletedProcess[str]:
-        asked.append(argv)
-        return subprocess.CompletedProcess(argv, 1 if argv[2] == "exists" else 0, "", "")
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *networks: tuple[str, str]) -> None:
+        self.networks = [
+            {"name": name, "labels": {"quorum.lab": "some"}, "subnets": [{"subnet": subnet}]}
+            for name, subnet in networks
+        ]
+        self.asked: list[list[str]] = []
+        monkeypatch.setattr(subject, "run", self.run)
+        monkeypatch.setattr(subject, "output", self.output)
 
-    answers = {"ip": json.dumps([bridge("podman1")]), "podman": ""}
-    monkeypatch.setattr(subject, "run", run)
-    monkeypatch.setattr(subject, "output", lambda argv: answers[argv[0]])
+    def run(self, argv: list[str], check: bool = True) -> subprocess.CompletedProcess[str]:
+        self.asked.append(argv)
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+    def output(self, argv: list[str]) -> str:
+        others = [{"name": "podman", "subnets": [{"subnet": "10.88.0.0/16"}]}]
+        return json.dumps([bridge("podman1")] if argv[0] == "ip" else [*others, *self.networks])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> lab_settings.Settings:
+    return lab_settings.load({"LAB_NAME": "some", "LAB_SUBNET": "10.199.7", "XDG_CACHE_HOME": str(tmp_path)})
+
+
+def test_the_orphan_goes_before_the_network_is_made(
+    monkeypatch: pytest.MonkeyPatch, settings: lab_settings.Settings
+) -> None:
+    podman = Podman(monkeypatch)
+    name = subject.ensure(settings)
+    assert podman.asked[0] == ["ip", "link", "delete", "podman1"]
+    assert podman.asked[1][:3] == ["podman", "network", "create"]
+    assert podman.asked[1][-1] == name
+    assert name.startswith("some-")
+
+
+def test_every_network_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch, settings: lab_settings.Settings) -> None:
+    Podman(monkeypatch)
+    assert subject.ensure(settings) != subject.ensure(settings)
+
+
+def test_the_labs_network_is_used_again_and_one_of_another_subnet_is_not(
+    monkeypatch: pytest.MonkeyPatch, settings: lab_settings.Settings
+) -> None:
+    podman = Podman(monkeypatch, ("some-1", "10.199.7.0/24"))
+    assert subject.ensure(settings) == "some-1"
+    assert podman.asked == []
+    podman = Podman(monkeypatch, ("some-1", "10.199.8.0/24"))
     subject.ensure(settings)
-    assert asked[1] == ["ip", "link", "delete", "podman1"]
-    assert asked[2][:3] == ["podman", "network", "create"]
+    assert podman.asked[0] == ["podman", "network", "rm", "some-1"]
+
+
+def test_down_removes_the_labs_networks_only(monkeypatch: pytest.MonkeyPatch, settings: lab_settings.Settings) -> None:
+    podman = Podman(monkeypatch, ("some-1", "10.199.7.0/24"))
+    subject.remove(settings)
+    assert podman.asked == [["podman", "network", "rm", "some-1"]]

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils import role_arguments, site_inputs
-from ansible_collections.quorum.kubeadm.plugins.plugin_utils.site_inputs import collection_digest, inputs_digest
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.site_inputs import (
+    collection_digest,
+    inputs_digest,
+    shared_inputs,
+)
 
 VALUES = {"kube_vip": "192.0.2.1", "containerd_registry_mirrors": {"docker.io": {"endpoints": []}}}
 SHARED = {"groups": {"control_plane": ["cp1"]}, "addresses": {"cp1": "192.0.2.2"}, "os_family": "Debian"}
@@ -16,6 +20,12 @@ SHARED = {"groups": {"control_plane": ["cp1"]}, "addresses": {"cp1": "192.0.2.2"
 def test_the_same_inputs_have_the_same_digest_whatever_their_order() -> None:
     turned = dict(reversed(list(VALUES.items())))
     assert inputs_digest("cp1", VALUES, SHARED) == inputs_digest("cp1", turned, SHARED) != ""
+
+
+def test_the_order_of_a_group_does_not_count_and_its_members_do() -> None:
+    one = shared_inputs({"worker": ["w1", "w2"]}, {}, "Debian")
+    assert one == shared_inputs({"worker": ["w2", "w1"]}, {}, "Debian")
+    assert one != shared_inputs({"worker": ["w1"]}, {}, "Debian")
 
 
 def test_any_difference_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:

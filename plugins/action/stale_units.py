@@ -1,0 +1,36 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restart or reload the units that run with an older configuration; ask the host only when there are any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
+
+SPEC: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "stale": {"type": "list", "elements": "str", "required": True},
+    "state": {"type": "str", "required": True, "choices": ["restarted", "reloaded"]},
+}
+
+
+class ActionModule(ActionBase):
+    """See the module's documentation."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The action."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validated, given = self.validate_argument_spec(SPEC)
+        if given["name"] not in plain(given["stale"]):
+            return result | {"changed": False}
+        return result | self._execute_module(
+            module_name="ansible.builtin.systemd_service",
+            module_args={"name": given["name"], "state": given["state"]},
+            task_vars=task_vars,
+        )
