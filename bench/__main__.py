@@ -9,14 +9,14 @@ import argparse
 import os
 import sys
 
-from bench import faults, report, site
+from bench import faults, report, site, vrrp
 from bench.cluster import Cluster
 from lab import nodes
 from lab.errors import LabError
 from lab.settings import Settings, load, topology
 from lab.shell import say
 
-PARTS = ("site", "small", "faults", "report")
+PARTS = ("site", "small", "faults", "vrrp", "report")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,21 +25,23 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default all")
     top.add_argument("--pairs", type=int, default=3, help="pairs of site.yml and baseline.sh")
     top.add_argument("--small-times", type=int, default=3, help="runs of the 3 + 1 topology")
-    top.add_argument("--times", type=int, default=5, help="repetitions of every fault")
+    top.add_argument(
+        "--times", type=int, default=5, help="repetitions of every fault, and of a takeover at every advert interval"
+    )
     top.add_argument("--scenario", action="append", default=[], help="only this fault; may be given again")
-    top.add_argument("--here", action="store_true", help="faults: use the cluster that stands, do not build one")
+    top.add_argument("--here", action="store_true", help="faults, vrrp: use the cluster that stands")
     top.add_argument("--keep", action="store_true", help="leave the lab standing at the end")
     return top
 
 
-def run_faults(settings: Settings, args: argparse.Namespace) -> None:
-    """Build a cluster with site.yml unless one is there, then the campaign."""
-    cluster = Cluster(settings, topology(site.FULL), "faults")
+def built(settings: Settings, machines: str, label: str, args: argparse.Namespace) -> Cluster:
+    """A cluster, made by site.yml unless one is there."""
+    cluster = Cluster(settings, topology(machines), label)
     if not args.here:
         run = site.first_run(cluster)
         if run["failed"]:
             raise LabError("site.yml failed, so there is nothing to measure:\n" + "\n".join(run["tail"]))
-    faults.campaign(cluster, args.times, args.scenario)
+    return cluster
 
 
 def main() -> int:
@@ -56,7 +58,8 @@ def main() -> int:
     todo = {
         "site": lambda: site.pairs(settings, args.pairs),
         "small": lambda: site.small(settings, args.small_times),
-        "faults": lambda: run_faults(settings, args),
+        "faults": lambda: faults.campaign(built(settings, site.FULL, "faults", args), args.times, args.scenario),
+        "vrrp": lambda: vrrp.curve(built(settings, vrrp.TOPOLOGY, "vrrp", args), args.times),
     }
     failed = False
     for part in (part for part in PARTS[:-1] if part in parts):

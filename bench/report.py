@@ -62,7 +62,7 @@ def failures(data: Run) -> list[str]:
         return [f"Failed runs: none of {len(data['runs'])}.", ""]
     lines = [f"Failed runs: {len(bad)} of {len(data['runs'])}.", ""]
     for run in bad:
-        what = run.get("kind", run.get("scenario"))
+        what = run.get("kind") or run.get("scenario") or f"adverts every {run.get('interval')} s, try"
         why = run.get("error") or next(iter(run.get("tail") or ["no output"]))
         lines.append(f"- {what} {run.get('pair', run.get('number', 0)) + 1}: {str(why).strip()[:300]}")
     return [*lines, ""]
@@ -168,19 +168,41 @@ def faults_section(data: Run) -> list[str]:
     return [*lines, *table(head, rows), *failures(data)]
 
 
-def render(site: Run | None, small: Run | None, faults: Run | None) -> str:
+def vrrp_section(data: Run) -> list[str]:
+    """The advert interval against what it costs."""
+    rows: list[list[object]] = []
+    for run in data["runs"]:
+        if not run["failed"]:
+            each = ", ".join(f"{gap:.2f}" for gap in run["gaps"])
+            rows.append([f"{run['interval']:g}", median(run["gaps"]), max(run["gaps"]), each, run["false_failovers"]])
+    lines = ["## keepalived's advert interval", "", *about(data)]
+    told = next(iter(data["runs"]), None)
+    if told:
+        lines += [
+            "The active load balancer killed: the longest time without a connection at the VIP. Then, with every machine "
+            f"alive, {told['processes']} processes that never rest for {told['stress_seconds']:g} s: how often the VIP "
+            "moved.",
+            "",
+        ]
+    head = ["adverts every s", "gap, median s", "most s", "each", "moved under stress"]
+    return [*lines, *table(head, rows), *failures(data)]
+
+
+def render(site: Run | None, small: Run | None, faults: Run | None, vrrp: Run | None = None) -> str:
     """The whole document."""
     lines = ["# Results", "", "Written by `python3 -m bench`; the raw figures are in `results/`.", ""]
     lines += site_section(site) if site else []
     lines += small_section(small) if small else []
     lines += budget_section(site) if site else []
     lines += faults_section(faults) if faults else []
-    missing = [name for name, data in (("site", site), ("small", small), ("faults", faults)) if data is None]
+    lines += vrrp_section(vrrp) if vrrp else []
+    parts = (("site", site), ("small", small), ("faults", faults), ("vrrp", vrrp))
+    missing = [name for name, data in parts if data is None]
     lines += [f"Not measured yet: {', '.join(missing)}.", ""] if missing else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def write(directory: Path = RESULTS, target: Path = TARGET) -> None:
     """Read the results, write the document."""
-    text = render(load("site", directory), load("small", directory), load("faults", directory))
+    text = render(*(load(name, directory) for name in ("site", "small", "faults", "vrrp")))
     target.write_text(text, encoding="utf-8")

@@ -13,7 +13,13 @@ import time
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
+
 API_TIMEOUT = 1.0
+ETCD_TIMEOUT = 2.0
+ETCD_URL = "https://127.0.0.1:2379"
+ETCD_PKI = "/etc/kubernetes/pki/etcd"
+ETCD_FILES = (f"{ETCD_PKI}/ca.crt", f"{ETCD_PKI}/healthcheck-client.crt", f"{ETCD_PKI}/healthcheck-client.key")
 ARP_TRIES = 3
 ARP_WAIT = 0.3
 ETH_P_IP, ETH_P_ARP, VRRP = 0x0800, 0x0806, 112
@@ -54,6 +60,21 @@ def parse_status(answer: bytes) -> int | None:
     """The status code of an HTTP answer."""
     words = answer.split(b"\r\n", 1)[0].split()
     return int(words[1]) if len(words) >= 2 and words[0].startswith(b"HTTP/") and words[1].isdigit() else None
+
+
+def probe_etcd(ca: str, certificate: str, key: str) -> dict[str, Any]:
+    """What the etcd member on this host tells of its cluster, as etcd_info returns it, or why it tells nothing."""
+    from ansible_collections.quorum.kubeadm.plugins.module_utils import (  # noqa: PLC0415 - most hosts have no etcd
+        etcd_api,
+        etcd_health,
+    )
+
+    try:
+        transport = etcd_api.tls_transport(ca, certificate, key)
+        sample = etcd_health.observe([ETCD_URL], lambda url: etcd_api.EtcdApi(url, transport, ETCD_TIMEOUT))
+    except KubeadmError as exc:
+        return exc.result()
+    return {"etcd": sample.result()}
 
 
 def probe_api(url: str, timeout: float = API_TIMEOUT) -> dict[str, Any]:

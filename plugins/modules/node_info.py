@@ -54,6 +54,12 @@ options:
     description: How long to listen for VRRP advertisements. V(0) does not listen.
     type: float
     default: 0.0
+  etcd:
+    description:
+      - Where the host has an etcd member with kubeadm's certificates, ask it about its cluster, as
+        M(quorum.kubeadm.etcd_info) does.
+    type: bool
+    default: false
   receipts:
     description: Prove the receipts of earlier calls again, see the option O(quorum.kubeadm.host_config#module:receipt).
     type: bool
@@ -88,6 +94,7 @@ node:
     - C(kubernetes) (versions, public certificates, server of kubelet.conf, static pods by name with their image,
       C(marker) of an unfinished operation, C(etcd_data), C(pods_dir), C(api) by URL).
     - C(receipts) (name to digest and inputs of every receipt whose call would find nothing to do).
+    - C(etcd) (C(etcd) as M(quorum.kubeadm.etcd_info) returns it, or C(error)), null without one or when not asked.
     - C(arp) (address, interface, answered, mac, error), C(vrrp) (source, vrid, priority, vip).
   returned: success
   type: dict
@@ -100,6 +107,7 @@ node:
 """
 
 import ipaddress
+import os
 import platform
 from functools import partial
 from typing import Any
@@ -125,6 +133,7 @@ SPEC: dict[str, Any] = {
         "options": {"address": {"type": "str", "required": True}, "interface": {"type": "str"}},
     },
     "vrrp_listen_seconds": {"type": "float", "default": 0.0},
+    "etcd": {"type": "bool", "default": False},
     "receipts": {"type": "bool", "default": False},
 }
 
@@ -150,6 +159,10 @@ def ask_network(asked: host_probe.Background, params: dict[str, Any], network: d
     if seconds > 0:
         local = [a["address"] for a in network["addresses"] if a["family"] == 4]
         asked.ask("vrrp", partial(host_probe.listen_vrrp, seconds, local), [], seconds + 1)
+    if params["etcd"] and all(map(os.path.exists, host_probe.ETCD_FILES)):
+        silent = {"msg": "the etcd on this host did not answer in time"}
+        question = partial(host_probe.probe_etcd, *host_probe.ETCD_FILES)
+        asked.ask("etcd", question, silent, 3 * host_probe.ETCD_TIMEOUT)
     if params["arp_probe"]:
         ask_arp(asked, params["arp_probe"], network)
 
@@ -189,6 +202,7 @@ def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:
     }
     answers = asked.answers()
     node["kubernetes"]["api"] = {url: answers[f"api {url}"] for url in params["api_urls"]}
+    node["etcd"] = answers.get("etcd")
     node["arp"] = answers.get("arp")
     node["vrrp"] = answers.get("vrrp", [])
     return node

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils import host_probe
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import ApiError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_api import member_id
 from tests.integration.certificates import Authority
@@ -136,3 +137,19 @@ def test_missing_certificates_are_named(make: Make, tmp_path: Path) -> None:
     result = make("cp1").info(ca=str(tmp_path / "none.crt"))
     assert result["failed"] is True
     assert str(tmp_path / "none.crt") in result["error"]["where"]
+
+
+def test_a_host_tells_of_its_own_member_what_etcd_info_tells(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = make(*NAMES)
+    monkeypatch.setattr(host_probe, "ETCD_URL", cluster.members["cp2"].url)
+    files = (str(cluster.authority.pair.cert), str(cluster.client.cert), str(cluster.client.key))
+    told = by_name(host_probe.probe_etcd(*files))
+    asked = by_name(cluster.info())
+    assert sorted(told) == list(NAMES)
+    assert {name: (one["id"], one["healthy"]) for name, one in told.items()} == {
+        name: (one["id"], one["healthy"]) for name, one in asked.items()
+    }
+    cluster.members["cp2"].kill()
+    silent = host_probe.probe_etcd(*files)
+    assert "etcd" not in silent
+    assert silent["error"]["where"]

@@ -104,7 +104,7 @@ def test_report_of_good_runs() -> None:
     assert "| site.yml / baseline.sh, median of the pairs | 1.2 | ≤ 1.3 (1.2 is the aim) | yes |" in text
     assert "| second run, tasks that changed something, most | 0 | ≤ 0 | yes |" in text
     assert "Failed runs: none of 9." in text
-    assert "Not measured yet: small, faults." in text
+    assert "Not measured yet: small, faults, vrrp." in text
 
 
 def test_report_tells_what_went_wrong() -> None:
@@ -174,3 +174,14 @@ def test_each_result_is_on_disk_at_once(tmp_path: Path) -> None:
     assert [len(first["runs"]), len(again["runs"])] == [1, 2]
     write(tmp_path, tmp_path / "RESULTS.md")
     assert "1.2" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_the_curve_of_the_advert_interval_tells_gaps_moves_and_failures() -> None:
+    shared = {"processes": 16, "stress_seconds": 60.0}
+    good = {**shared, "interval": 0.2, "gaps": [0.7, 0.9, 0.8], "false_failovers": 2, "failed": False}
+    bad = {**shared, "interval": 0.5, "failed": True, "error": "nobody took over"}
+    text = render(None, None, None, results("vrrp", good, bad))
+    assert "| 0.2 | 0.8 | 0.9 | 0.70, 0.90, 0.80 | 2 |" in text
+    assert "Failed runs: 1 of 2." in text
+    assert "adverts every 0.5 s" in text
+    assert "nobody took over" in text

@@ -18,7 +18,7 @@ from tests.unit.plugins.modules.support import run_module
 KEYS = {
     "hostname", "machine_id", "product_uuid", "boot_id", "container", "python", "time", "os", "cpu_count",
     "memory_mib", "swap", "cgroup", "init", "disks", "addresses", "default_route", "macs", "listening", "packages",
-    "kernel", "units", "kubernetes", "arp", "vrrp", "receipts",
+    "kernel", "units", "kubernetes", "arp", "vrrp", "receipts", "etcd",
 }  # fmt: skip
 KUBERNETES = {
     "kubelet_version", "kubeadm_version", "containerd_version", "ca_pem", "etcd_ca_pem", "kubelet_conf", "admin_conf",
@@ -108,6 +108,7 @@ def test_few_programs_are_started(tmp_path: Path) -> None:
         "arp_probe": None,
         "vrrp_listen_seconds": 0.0,
         "receipts": True,
+        "etcd": False,
     }
     subject.collect(host, params)
     assert sorted(started) == ["ip", "systemctl"]
