@@ -170,7 +170,7 @@ def once(cluster: Cluster, scenario: Scenario, number: int) -> dict[str, Any]:
     out = cluster.work / "probes" / f"{scenario.name}-{number + 1}"
     out.parent.mkdir(parents=True, exist_ok=True)
     things.wait_healthy()
-    idle = wait_quiet(30)
+    idle = wait_quiet(10)
     node = things.victim(scenario, number)
     leader = things.etcd_leader()
     facts: dict[str, Any] = {"scenario": scenario.name, "number": number, "node": node, "etcd_leader": leader == node}

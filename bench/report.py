@@ -179,9 +179,9 @@ def vrrp_section(data: Run) -> list[str]:
     told = next(iter(data["runs"]), None)
     if told:
         lines += [
-            "The active load balancer killed: the longest time without a connection at the VIP. Then, with every machine "
-            f"alive, {told['processes']} processes that never rest for {told['stress_seconds']:g} s: how often the VIP "
-            "moved.",
+            "The active load balancer killed: the longest time without a connection at the VIP. Then, with every "
+            f"machine alive, {told['processes']} processes that never rest for {told['stress_seconds']:g} s: how often "
+            "the VIP moved.",
             "",
         ]
     head = ["adverts every s", "gap, median s", "most s", "each", "moved under stress"]
