@@ -18,6 +18,7 @@ from lab import nodes
 from lab import settings as lab_settings
 from lab.shell import say
 from tests.e2e.support import Site
+from tests.faults import colocated
 from tests.faults.interrupted import POINTS, Outcome, try_point
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -38,37 +39,74 @@ of its processes on the controller; what it had started on a host goes on there.
 """
 
 
-def render(outcomes: Sequence[Outcome], head: str) -> str:
+COLOCATED = """
+## Load balancers on the control planes
+
+3 control planes with HAProxy and keepalived on port {port}, 1 worker, no other load balancer.
+
+| step | s | result |
+|---|---|---|
+"""
+
+
+def render(outcomes: Sequence[Outcome], steps: Sequence[colocated.Step], head: str) -> str:
     """The report."""
     rows = []
     for outcome in outcomes:
         result = f"**{outcome.problem}**" if outcome.problem else "verified"
         rows.append(f"| {outcome.point} | {outcome.killed_after:.0f} s | {outcome.again:.0f} s | {result} |")
     good = sum(not outcome.problem for outcome in outcomes)
-    return head + "\n".join(rows) + f"\n\n{good} of {len(outcomes)} ended with a verified cluster.\n"
+    text = head + "\n".join(rows) + f"\n\n{good} of {len(outcomes)} ended with a verified cluster.\n"
+    if steps:
+        text += COLOCATED.format(port=colocated.PORT)
+        for step in steps:
+            text += f"| {step.name} | {step.seconds:.0f} | {f'**{step.problem}**' if step.problem else 'well'} |\n"
+    return text
+
+
+def campaign(settings: lab_settings.Settings, points: Sequence[int], head: str, *, together: bool, whole: bool) -> bool:
+    """Run these points and, when asked, the load balancers on control planes. Whether all went well.
+
+    The results of a whole campaign are written after each step.
+    """
+    outcomes: list[Outcome] = []
+    steps: list[colocated.Step] = []
+
+    def keep() -> None:
+        if whole:
+            RESULTS.write_text(render(outcomes, steps, head), encoding="utf-8")
+
+    with tempfile.TemporaryDirectory() as work:
+        site = Site(settings, MACHINES, Path(work))
+        for number in points:
+            outcomes.append(try_point(site, POINTS[number - 1]))
+            say(f"{number}: {outcomes[-1]}")
+            keep()
+        if together:
+            for step in colocated.steps(Site(settings, colocated.MACHINES, Path(work))):
+                steps.append(step)
+                say(str(step))
+                keep()
+    return not any([*(one.problem for one in outcomes), *(one.problem for one in steps)])
 
 
 def main() -> int:
     """Run the points that were asked for."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.faults", description=__doc__)
-    parser.add_argument("--point", type=int, action="append", help=f"1 to {len(POINTS)}; default all")
-    chosen = parser.parse_args().point or list(range(1, len(POINTS) + 1))
+    parser.add_argument("--point", type=int, action="append", help=f"only this one, 1 to {len(POINTS)}; default all")
+    parser.add_argument("--colocated", action="store_true", help="only the load balancers on the control planes")
+    args = parser.parse_args()
+    points = args.point or ([] if args.colocated else list(range(1, len(POINTS) + 1)))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
     today = datetime.datetime.now(tz=datetime.timezone.utc).date()
     head = HEAD.format(date=today, cores=os.cpu_count(), memory=memory, kernel=platform.release())
     settings = lab_settings.load({**os.environ, "LAB_NAME": LAB})
-    outcomes: list[Outcome] = []
     try:
-        with tempfile.TemporaryDirectory() as work:
-            site = Site(settings, MACHINES, Path(work))
-            for number in chosen:
-                outcomes.append(try_point(site, POINTS[number - 1]))
-                say(f"{number}: {outcomes[-1]}")
-                if len(chosen) == len(POINTS):
-                    RESULTS.write_text(render(outcomes, head), encoding="utf-8")
+        whole = not args.point and not args.colocated
+        good = campaign(settings, points, head, together=whole or args.colocated, whole=whole)
     finally:
         nodes.down(settings)
-    return int(any(outcome.problem for outcome in outcomes))
+    return int(not good)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,96 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load balancers on the control planes: from blank machines, again, and with the machine that holds the VIP killed."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import faults
+from lab.podman import inside
+from lab.shell import wait_for
+from tests.e2e.support import Run, Site
+
+MACHINES = ("cp1", "cp2", "cp3", "w1")
+PORT = 8443
+ARGUMENTS = ("-e", f'{{"kube_api_port": {PORT}}}')
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, how long it took, and what was wrong with it."""
+
+    name: str
+    seconds: float
+    problem: str
+
+
+def balance_on_control_planes(children: dict[str, Any]) -> None:
+    children["kube_lb"] = {"children": {"kube_control_plane": None}}
+
+
+def holder(site: Site) -> str:
+    """The one control plane with the VIP, "" when there is none or more than one."""
+    script = f"ip -o address show to {site.settings.vip}"
+    found = [name for name in MACHINES[:3] if inside(site.settings, name, script, check=False)]
+    return found[0] if len(found) == 1 else ""
+
+
+def answers(site: Site) -> bool:
+    try:
+        with socket.create_connection((site.settings.vip, PORT), timeout=0.3):
+            return True
+    except OSError:
+        return False
+
+
+def problem_of(run: Run, *, unchanged: bool) -> str:
+    """What is wrong with a run, "" when nothing is."""
+    if run.status:
+        failing = [line for line in run.text.splitlines() if line.startswith(("fatal:", "[ERROR]", "FAIL"))]
+        return " ".join(failing[:2])[:300] or f"status {run.status}"
+    if not run.verify.get("ok"):
+        return f"verify: {run.verify.get('counts')}"
+    return f"changed: {run.changed()}" if unchanged and run.changed() else ""
+
+
+def timed(name: str, work: Callable[[], str]) -> Step:
+    began = time.monotonic()
+    problem = work()
+    return Step(name, time.monotonic() - began, problem)
+
+
+def steps(site: Site) -> Iterator[Step]:
+    """Every step; the first that fails is the last."""
+    site.cluster.recreate()
+    inventory: Path = site.edit(balance_on_control_planes)
+
+    def play(playbook: str, *, unchanged: bool = False) -> str:
+        return problem_of(site.play(playbook, *ARGUMENTS, inventory=inventory), unchanged=unchanged)
+
+    def take_over() -> str:
+        first = holder(site)
+        if not first:
+            return "the VIP is not on exactly one control plane"
+        faults.kill(site.settings, [first])
+        wait_for("another machine at the VIP", lambda: answers(site), 30, pause=0.1)
+        second = holder(site)
+        faults.start(site.settings, [first])
+        return "" if second not in ("", first) else f"the VIP is on {second or 'no machine'}"
+
+    for name, work in (
+        ("`site` from blank machines", lambda: play("site.yml")),
+        ("`site` again: nothing changes", lambda: play("site.yml", unchanged=True)),
+        ("the machine with the VIP killed: another one answers", take_over),
+        ("it is back: `verify`", lambda: play("playbooks/verify.yml")),
+    ):
+        step = timed(name, work)
+        yield step
+        if step.problem:
+            return
