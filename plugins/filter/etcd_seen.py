@@ -15,12 +15,12 @@ def etcd_seen(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -
     """What the first of these etcd hosts that could tell told in this run's plan, as etcd_info returns it.
 
     {} when none did, or when any host of the inventory was looked at again since: it was changed, so etcd may be
-    another one now.
+    another one now. hostvars is empty while a playbook is only read, as with --syntax-check.
     """
     if any(AGAIN in variables for variables in hostvars.values()):
         return {}
     for host in hosts:
-        look = hostvars[host].get(BEFORE) or {}
+        look = hostvars[host].get(BEFORE) or {} if host in hostvars else {}
         told = (look.get("node") or {}).get("etcd") or {}
         if told.get("etcd"):
             return dict(told)

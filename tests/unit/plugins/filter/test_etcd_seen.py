@@ -21,6 +21,7 @@ def test_the_first_host_that_could_tell() -> None:
 
 def test_nobody_told() -> None:
     assert etcd_seen(["cp1", "cp2"], {"cp1": look(None), "cp2": {}}) == {}
+    assert etcd_seen(["cp1"], {}) == {}
 
 
 def test_what_was_told_before_a_change_is_not_used() -> None:
