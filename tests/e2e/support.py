@@ -133,7 +133,8 @@ class ProcessWatch:
             self.looks += 1
             for pid in filter(str.isdigit, os.listdir("/proc")):
                 command = _words(Path("/proc", pid, "cmdline"))
-                if not CONTAINERS.search(command.partition(" ")[0]):
+                # One that is just being started tells its arguments, and who it is, at the next look.
+                if command and not CONTAINERS.search(command.partition(" ")[0]):
                     text = f"{command} {_words(Path('/proc', pid, 'environ'))}"
                     self.seen.update(f"{command[:60]}: {found}" for found in secrets_in(text))
 
