@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-BEFORE, AGAIN = "__kube_preflight_node", "__kube_verify_node"
+BEFORE = "__kube_preflight_node"
+AGAIN = "__kube_verify_node"
 
 
 def etcd_seen(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
