@@ -32,6 +32,8 @@ KEY = re.compile(r"(?<!sha256:)(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 PRIVATE = re.compile("|".join(["PRIVATE KEY", *(
     base64.b64encode(f"-----BEGIN {kind}PRIVATE ".encode()).decode()[:28] for kind in ("", "EC ", "RSA ")
 )]))  # fmt: skip
+# What a container runtime hands to network plugins, and they to iptables: the same ids.
+RUNTIME_IDS = re.compile(r"\b(?:CNI_CONTAINERID|CNI_ARGS)=\S*")
 # Their arguments hold the ids of containers, which look like keys.
 CONTAINERS = re.compile(r"containerd-shim|runc|crun|conmon|podman|netavark|aardvark|fuse-overlayfs|/opt/cni/bin")
 
@@ -135,7 +137,7 @@ class ProcessWatch:
                 command = _words(Path("/proc", pid, "cmdline"))
                 # One that is just being started tells its arguments, and who it is, at the next look.
                 if command and not CONTAINERS.search(command.partition(" ")[0]):
-                    text = f"{command} {_words(Path('/proc', pid, 'environ'))}"
+                    text = f"{command} {RUNTIME_IDS.sub('', _words(Path('/proc', pid, 'environ')))}"
                     self.seen.update(f"{command[:60]}: {found}" for found in secrets_in(text))
 
 
