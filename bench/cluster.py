@@ -75,7 +75,7 @@ def idle_share(seconds: float) -> float:
     return round((idle_after - idle) / max(1, total_after - total), 2)
 
 
-def wait_quiet(most: float = 60.0) -> float:
+def wait_quiet(most: float = 30.0) -> float:
     """Wait until the machine has little else to do; returns the idle share then."""
     deadline = time.monotonic() + most
     while (idle := idle_share(3.0)) < 0.9 and time.monotonic() < deadline:
