@@ -54,6 +54,12 @@ options:
     description: How long to listen for VRRP advertisements. V(0) does not listen.
     type: float
     default: 0.0
+  settled:
+    description:
+      - Name of a receipt. Where O(receipts) prove it, the segment is neither listened to nor asked, and C(arp)
+        and C(vrrp) are empty; a load balancer that runs as it was configured need not look for strangers.
+    type: str
+    default: ""
   etcd:
     description:
       - Where the host has an etcd member with kubeadm's certificates, ask it about its cluster, as
@@ -133,6 +139,7 @@ SPEC: dict[str, Any] = {
         "options": {"address": {"type": "str", "required": True}, "interface": {"type": "str"}},
     },
     "vrrp_listen_seconds": {"type": "float", "default": 0.0},
+    "settled": {"type": "str", "default": ""},
     "etcd": {"type": "bool", "default": False},
     "receipts": {"type": "bool", "default": False},
 }
@@ -150,19 +157,23 @@ def check_inputs(params: dict[str, Any]) -> None:
             raise InputError("this is no IPv4 address", found=str(exc)[:120], next_step="correct `arp_probe`") from exc
 
 
-def ask_network(asked: host_probe.Background, params: dict[str, Any], network: dict[str, Any]) -> None:
-    """Start the questions that have to wait for others."""
+def ask_others(asked: host_probe.Background, params: dict[str, Any]) -> None:
+    """Start the questions to the API servers and to etcd."""
     for url in params["api_urls"]:
         silent = {"status": None, "error": "no answer in time", "latency_ms": None}
         asked.ask(f"api {url}", partial(host_probe.probe_api, url), silent, 2 * host_probe.API_TIMEOUT)
-    seconds = params["vrrp_listen_seconds"]
-    if seconds > 0:
-        local = [a["address"] for a in network["addresses"] if a["family"] == 4]
-        asked.ask("vrrp", partial(host_probe.listen_vrrp, seconds, local), [], seconds + 1)
     if params["etcd"] and all(map(os.path.exists, host_probe.ETCD_FILES)):
         silent = {"msg": "the etcd on this host did not answer in time"}
         question = partial(host_probe.probe_etcd, *host_probe.ETCD_FILES)
         asked.ask("etcd", question, silent, 3 * host_probe.ETCD_TIMEOUT)
+
+
+def ask_segment(asked: host_probe.Background, params: dict[str, Any], network: dict[str, Any]) -> None:
+    """Start to listen to the network segment, and ask it who has an address."""
+    seconds = params["vrrp_listen_seconds"]
+    if seconds > 0:
+        local = [a["address"] for a in network["addresses"] if a["family"] == 4]
+        asked.ask("vrrp", partial(host_probe.listen_vrrp, seconds, local), [], seconds + 1)
     if params["arp_probe"]:
         ask_arp(asked, params["arp_probe"], network)
 
@@ -184,7 +195,10 @@ def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:
     """All facts. Slow questions run in the background while the files are read."""
     network = host_net.read_network(host)
     asked = host_probe.Background()
-    ask_network(asked, params, network)
+    ask_others(asked, params)
+    proven = receipts.proven(host, PROVERS) if params["receipts"] else {}
+    if params["settled"] not in proven:
+        ask_segment(asked, params, network)
     units = read_units(host, list(UNITS))
     node = {
         **host_facts.read_identity(host),
@@ -198,7 +212,7 @@ def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:
         "kernel": read_kernel(host),
         "units": {name: units[f"{name}.service"].info() for name in UNITS},
         "kubernetes": read_kubernetes(host),
-        "receipts": receipts.proven(host, PROVERS) if params["receipts"] else {},
+        "receipts": proven,
     }
     answers = asked.answers()
     node["kubernetes"]["api"] = {url: answers[f"api {url}"] for url in params["api_urls"]}

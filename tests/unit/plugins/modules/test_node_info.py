@@ -109,6 +109,23 @@ def test_few_programs_are_started(tmp_path: Path) -> None:
         "vrrp_listen_seconds": 0.0,
         "receipts": True,
         "etcd": False,
+        "settled": "",
     }
     subject.collect(host, params)
     assert sorted(started) == ["ip", "systemctl"]
+
+
+@pytest.mark.parametrize(("settled", "listens"), [("kube_lb", False), ("kube_host", True), ("", True)])
+def test_a_settled_host_does_not_look_for_strangers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settled: str, listens: bool
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(subject.receipts, "proven", lambda *_: {"kube_lb": {"digest": "d", "inputs": "i"}})
+    monkeypatch.setattr(subject.host_probe, "listen_vrrp", lambda *_: asked.append("vrrp") or [])
+    monkeypatch.setattr(subject, "ask_arp", lambda *_: asked.append("arp"))
+    params = {name: option.get("default") for name, option in subject.SPEC.items()}
+    wanted = {"address": "192.0.2.1", "interface": None}
+    given = {"receipts": True, "settled": settled, "vrrp_listen_seconds": 0.1, "arp_probe": wanted}
+    node = subject.collect(Host(str(tmp_path)), {**params, **given})
+    assert sorted(asked) == (["arp", "vrrp"] if listens else [])
+    assert (node["arp"], node["vrrp"]) == (None, [])
