@@ -20,6 +20,9 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import Kubea
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 
+CONTROLLER = ("localhost", "127.0.0.1", "::1")
+
+
 class ApiAction(ActionBase):
     """Calls the module's `call(params, check_mode)` with parameters that its SPEC and RULES accept."""
 
@@ -38,8 +41,12 @@ class ApiAction(ActionBase):
         return result | executed
 
     def is_here(self) -> bool:
-        """Whether the module would run on the controller, as the user who runs Ansible."""
-        return self._connection.transport == "local" and not self._connection.become
+        """Whether the controller itself asks the API, as the user who runs Ansible: the kubeconfig there is theirs.
+
+        `ansible_become` for all hosts is meant for the machines. A node that Ansible runs on is one of them.
+        """
+        asks = self._task.delegate_to in CONTROLLER or not self._connection.become
+        return bool(self._connection.transport == "local" and asks)
 
     def call(self) -> dict[str, Any]:
         """The module's result, or its error as a result."""

@@ -27,9 +27,10 @@ class Task:
     async_val = 0
     diff = False
 
-    def __init__(self, args: dict[str, Any], check_mode: bool) -> None:
+    def __init__(self, args: dict[str, Any], check_mode: bool, delegate_to: str | None) -> None:
         self.args = args
         self.check_mode = check_mode
+        self.delegate_to = delegate_to
 
 
 class Connection:
@@ -49,6 +50,7 @@ class Ran:
         transport: str = "local",
         become: object = None,
         check_mode: bool = False,
+        delegate_to: str | None = None,
         error: Exception | None = None,
     ) -> None:
         self.here: list[tuple[dict[str, Any], bool]] = []
@@ -57,7 +59,7 @@ class Ran:
         monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda *_a, **_k: {})
         monkeypatch.setattr(kube_apply, "call", self.call)
         action = KubeApply.__new__(KubeApply)
-        action._task = Task(args, check_mode)
+        action._task = Task(args, check_mode, delegate_to)
         action._connection = Connection(transport, become)
         monkeypatch.setattr(action, "_execute_module", self.execute)
         self.result = action.run(task_vars={})
@@ -79,6 +81,11 @@ def test_on_the_controller_no_process_is_started(monkeypatch: pytest.MonkeyPatch
     ((params, check_mode),) = ran.here
     assert (params["timeout"], params["endpoints"], params["src"], check_mode) == (5, [], None, True)
     assert ran.result == {"changed": True}
+
+
+def test_become_for_all_machines_is_not_meant_for_the_controller(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Ran(monkeypatch, ARGUMENTS, become=object(), delegate_to="localhost").sent == []
+    assert Ran(monkeypatch, ARGUMENTS, become=object(), delegate_to="cp1").here == []
 
 
 @pytest.mark.parametrize(("transport", "become"), [("ssh", None), ("local", object())])
