@@ -16,12 +16,16 @@ from .quorum import Cluster, Gate, Member, add_learner_gate, quorum, remove_gate
 
 @dataclass(frozen=True)
 class Question:
-    """action: add_learner, restart or remove. name: the member's. peer_url: of a member to add."""
+    """action: add_learner, restart or remove. name: the member's. peer_url: of a member to add.
+
+    resumes: its join was interrupted and goes on.
+    """
 
     action: str
     name: str
     peer_url: str = ""
     allow_downtime: bool = False
+    resumes: bool = False
 
 
 def _member(cluster: Cluster, name: str) -> Member:
@@ -40,7 +44,7 @@ def _member(cluster: Cluster, name: str) -> Member:
 def ask(cluster: Cluster, question: Question) -> Gate:
     """The gate's answer for one sample."""
     if question.action == "add_learner":
-        return add_learner_gate(cluster, question.name, [question.peer_url])
+        return add_learner_gate(cluster, question.name, [question.peer_url], resumes=question.resumes)
     member = _member(cluster, question.name)
     if question.action == "restart":
         return restart_gate(cluster, member.id, allow_downtime=question.allow_downtime)

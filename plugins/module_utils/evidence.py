@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .facts import KubernetesFacts, Node, same_ca
 from .preflight_inputs import CONTROL_PLANE, ETCD, Inputs
 
-INIT = "init"
+INIT, JOIN = "init", "join"
 THE_VIP = "the VIP"
 
 

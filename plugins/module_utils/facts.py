@@ -78,7 +78,10 @@ class VrrpPeer:
 
 @dataclass(frozen=True)
 class KubernetesFacts:
-    """What a cluster put on the host. manifests: static pod to image. marker: our unfinished action, "" when none."""
+    """What a cluster put on the host. manifests: static pod to image. marker: our unfinished action, "" when none.
+
+    busy: an operation of ours still runs there.
+    """
 
     kubelet_version: str = ""
     containerd_version: str = ""
@@ -91,6 +94,7 @@ class KubernetesFacts:
     bootstrap_conf: bool = False
     manifests: Mapping[str, str] = field(default_factory=dict)
     marker: str = ""
+    busy: bool = False
     etcd_data: str = "absent"
     probes: tuple[Probe, ...] = ()
 
@@ -243,6 +247,7 @@ def parse_kubernetes(raw: Mapping[str, Any]) -> KubernetesFacts:
         manifests={str(name): _text(image) for name, image in _map(raw.get("manifests")).items()},
         # A marker that cannot be read is one all the same.
         marker=(_text(_map(marker).get("action")) or "unknown") if marker else "",
+        busy=bool(raw.get("busy")),
         etcd_data=_text(raw.get("etcd_data")) or "absent",
         probes=_probes(_map(raw.get("api"))),
     )

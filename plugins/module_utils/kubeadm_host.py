@@ -10,7 +10,10 @@ import subprocess
 
 
 class Host:
-    """The real node."""
+    """The real node. lock: descriptor of the host's lock, which kubeadm then holds as long as it runs."""
+
+    def __init__(self, lock: int | None = None) -> None:
+        self._held = () if lock is None else (lock,)
 
     def exists(self, path: str) -> bool:
         return os.path.exists(path)
@@ -50,7 +53,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=(memory,),
+                pass_fds=(memory, *self._held),
                 timeout=timeout,
                 check=False,
                 env={**os.environ, "LC_ALL": "C.UTF-8"},

@@ -56,6 +56,14 @@ def system(case: Case) -> Iterator[Finding]:
             yield fatal(host.name, "init", f"process 1 is {node.init}", "use a system that systemd started")
 
 
+def at_rest(case: Case) -> Iterator[Finding]:
+    """No operation of an earlier run is under way: what was read would be another thing a moment later."""
+    for host, node in case.known():
+        if node.kubernetes.busy:
+            found = f"kubeadm {node.kubernetes.marker or 'runs'} of an earlier run is still under way on the host"
+            yield fatal(host.name, "busy", found, "run again when it has ended; `ps -ef | grep kubeadm` shows it")
+
+
 def kernel(case: Case) -> Iterator[Finding]:
     """Control groups and the features that Kubernetes and the pod network use."""
     wanted = (*FEATURES, "vxlan") if case.inputs.cni == "flannel" else FEATURES
@@ -231,6 +239,7 @@ def unsynchronized(case: Case) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
+    at_rest,
     system,
     kernel,
     memory,

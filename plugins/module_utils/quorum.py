@@ -162,19 +162,25 @@ def remove_gate(cluster: Cluster, member_id: str) -> Gate:
     )
 
 
-def add_learner_gate(cluster: Cluster, name: str, peer_urls: Sequence[str]) -> Gate:
-    """May a learner with this name and these peer URLs be added?"""
+def add_learner_gate(cluster: Cluster, name: str, peer_urls: Sequence[str], *, resumes: bool = False) -> Gate:
+    """May a learner with this name and these peer URLs be added?
+
+    resumes: a join that was interrupted goes on, on a host that has its etcd data. Its own member, by the very name and
+    peer URLs, may be there already then.
+    """
     now, voters = cluster.healthy(), len(cluster.voters)
-    down = tuple(m for m in cluster.voters if not m.healthy)
+    own = {m.id for m in cluster.members if resumes and m.name in ("", name) and set(m.peer_urls) == set(peer_urls)}
+    others = Cluster(tuple(m for m in cluster.members if m.id not in own))
+    down = tuple(m for m in others.voters if not m.healthy)
     old = sorted({m.version for m in cluster.members if m.version and not adds_while_one_is_down(m.version)})
     return Gate(
         _reasons(
             (not cluster.has_quorum, f"the quorum is lost ({_counted(now, voters)})"),
-            (bool(cluster.learners), f"another learner is joining: {_names(cluster.learners)}"),
-            (bool(cluster.unstarted), f"a member was added and never started: {_names(cluster.unstarted)}"),
+            (bool(others.learners), f"another learner is joining: {_names(others.learners)}"),
+            (bool(others.unstarted), f"a member was added and never started: {_names(others.unstarted)}"),
             *((True, f"{m} raises the alarm {', '.join(m.alarms)}") for m in cluster.members if m.alarms),
-            *((True, f"{m} has that name already") for m in cluster.members if name and m.name == name),
-            *((True, f"{m} has that peer URL already") for m in cluster.members if set(peer_urls) & set(m.peer_urls)),
+            *((True, f"{m} has that name already") for m in others.members if name and m.name == name),
+            *((True, f"{m} has that peer URL already") for m in others.members if set(peer_urls) & set(m.peer_urls)),
             (bool(down and old), f"{_names(down)} is down and etcd {', '.join(old)} cannot add a member meanwhile: "
                                  "remove the dead member first"),
         )

@@ -33,6 +33,7 @@ class SitePlan:
     hosts: every host of the play to its action. ca_pem: the cluster's CA when it is known. live: control planes
     whose own address answers. node_ips: every host of the inventory. extra: hosts that hold a part of the cluster
     which the inventory does not give them. prepared: hosts on which everything is proven that site prepares there.
+    resumes: control planes whose join was interrupted when etcd had begun there.
     """
 
     state: str
@@ -45,6 +46,7 @@ class SitePlan:
     node_ips: Mapping[str, str] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
     prepared: tuple[str, ...] = ()
+    resumes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     def joins(self, host: str) -> bool:
@@ -64,6 +66,7 @@ class SitePlan:
             "node_ips": dict(self.node_ips),
             "extra": list(self.extra),
             "prepared": list(self.prepared),
+            "resumes": list(self.resumes),
         }
 
 
@@ -239,6 +242,11 @@ def _extra(inputs: Inputs, nodes: Mapping[str, Node]) -> tuple[str, ...]:
     )
 
 
+def _resumes(action: str, node: Node) -> bool:
+    facts = node.kubernetes
+    return action == JOIN_CONTROL_PLANE and facts.marker == ev.JOIN and facts.etcd_data == "present"
+
+
 def is_prepared(host: HostInputs, node: Node) -> bool:
     """Whether every call that prepares the host is proven, and was made from what this run would make it from."""
     needed = RECEIPTS + NODE_RECEIPTS * host.is_kubernetes + LB_RECEIPTS * (LB in host.groups)
@@ -261,6 +269,7 @@ def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
         vrid=vrid(str(inputs.vip)) if inputs.vip else None,
         node_ips={host.name: host.node_ip for host in inputs.hosts.values() if host.node_ip},
         extra=_extra(inputs, nodes),
+        resumes=tuple(name for name in sorted(nodes) if _resumes(plan.hosts.get(name, ""), nodes[name])),
         prepared=tuple(name for name in sorted(nodes) if is_prepared(inputs.hosts[name], nodes[name])),
         findings=plan.findings + tuple(_unreachable(inputs, nodes)),
     )

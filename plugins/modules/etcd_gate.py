@@ -30,6 +30,12 @@ options:
     description: Peer URL of a member to add.
     type: str
     default: ""
+  resumes:
+    description:
+      - Whether the join of this member was interrupted and goes on, on a host that has its etcd data. The member may be
+        there already then.
+    type: bool
+    default: false
   allow_downtime:
     description: Whether a gap is wanted, for the restart of one of one or two members.
     type: bool
@@ -107,6 +113,7 @@ def main() -> None:
             "action": {"type": "str", "required": True, "choices": ["add_learner", "restart", "remove"]},
             "name": {"type": "str", "required": True},
             "peer_url": {"type": "str", "default": ""},
+            "resumes": {"type": "bool", "default": False},
             "allow_downtime": {"type": "bool", "default": False},
             "wait_seconds": {"type": "float", "default": 0.0},
             "endpoints": {"type": "list", "elements": "str", "default": ["https://127.0.0.1:2379"]},
@@ -119,7 +126,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    question = Question(params["action"], params["name"], params["peer_url"], params["allow_downtime"])
+    question = Question(
+        params["action"], params["name"], params["peer_url"], params["allow_downtime"], params["resumes"]
+    )
     try:
         transport = tls_transport(params["ca"], params["cert"], params["key"])
 

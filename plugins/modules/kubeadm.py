@@ -92,6 +92,7 @@ from dataclasses import replace
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import operation
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_host import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_run import Plan, Secrets, apply_plan, make_plan
 
@@ -104,8 +105,15 @@ def throw_away_token() -> str:
 
 
 def run(module: AnsibleModule) -> dict[str, object]:
+    """Plan and apply while no other operation runs here; in check mode only plan."""
+    if module.check_mode:
+        return carry_out(module, Host())
+    with operation(module.params["timeout"]) as lock:
+        return carry_out(module, Host(lock))
+
+
+def carry_out(module: AnsibleModule, host: Host) -> dict[str, object]:
     """Plan, then apply unless in check mode."""
-    host = Host()
     params = module.params
     plan = make_plan(host, params["action"], params["config"])
     effective: Plan = replace(plan, steps=()) if module.check_mode else plan

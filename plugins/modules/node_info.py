@@ -54,6 +54,12 @@ options:
     description: How long to listen for VRRP advertisements. V(0) does not listen.
     type: float
     default: 0.0
+  settle_seconds:
+    description:
+      - How long to wait for an operation of M(quorum.kubeadm.kubeadm) that runs on the host, before anything is read.
+        A controller that was killed leaves one running.
+    type: float
+    default: 0.0
   settled:
     description:
       - Name of a receipt. Where O(receipts) prove it, the segment is neither listened to nor asked, and C(arp)
@@ -98,7 +104,7 @@ node:
     - C(addresses) (interface, address, prefix, family), C(macs) by interface, C(default_route), C(listening).
     - C(kernel) (features, sysctls), C(units) by name (active, enabled, main_pid, started_at).
     - C(kubernetes) (versions, public certificates, server of kubelet.conf, static pods by name with their image,
-      C(marker) of an unfinished operation, C(etcd_data), C(pods_dir), C(api) by URL).
+      C(marker) of an unfinished operation, C(busy) while it runs, C(etcd_data), C(pods_dir), C(api) by URL).
     - C(receipts) (name to digest and inputs of every receipt whose call would find nothing to do).
     - C(etcd) (C(etcd) as M(quorum.kubeadm.etcd_info) returns it, or C(error)), null without one or when not asked.
     - C(arp) (address, interface, answered, mac, error), C(vrrp) (source, vrid, priority, vip).
@@ -120,7 +126,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import host_facts, host_net, host_probe, receipts
+from ansible_collections.quorum.kubeadm.plugins.module_utils import (
+    host_facts,
+    host_lock,
+    host_net,
+    host_probe,
+    receipts,
+)
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kernel import read_kernel
@@ -139,6 +151,7 @@ SPEC: dict[str, Any] = {
         "options": {"address": {"type": "str", "required": True}, "interface": {"type": "str"}},
     },
     "vrrp_listen_seconds": {"type": "float", "default": 0.0},
+    "settle_seconds": {"type": "float", "default": 0.0},
     "settled": {"type": "str", "default": ""},
     "etcd": {"type": "bool", "default": False},
     "receipts": {"type": "bool", "default": False},
@@ -193,6 +206,7 @@ def ask_arp(asked: host_probe.Background, wanted: dict[str, Any], network: dict[
 
 def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:
     """All facts. Slow questions run in the background while the files are read."""
+    busy = host_lock.still_busy(params["settle_seconds"])
     network = host_net.read_network(host)
     asked = host_probe.Background()
     ask_others(asked, params)
@@ -216,6 +230,7 @@ def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:
     }
     answers = asked.answers()
     node["kubernetes"]["api"] = {url: answers[f"api {url}"] for url in params["api_urls"]}
+    node["kubernetes"]["busy"] = busy
     node["etcd"] = answers.get("etcd")
     node["arp"] = answers.get("arp")
     node["vrrp"] = answers.get("vrrp", [])

@@ -106,6 +106,11 @@ plan:
       type: list
       elements: str
       returned: always
+    resumes:
+      description: Control planes whose join was interrupted after etcd had begun there, and goes on.
+      type: list
+      elements: str
+      returned: always
 inputs:
   description:
     - Every host of the play to the digest of what its tasks are made from (the roles' variables, the groups, the

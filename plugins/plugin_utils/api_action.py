@@ -19,7 +19,6 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
-
 CONTROLLER = ("localhost", "127.0.0.1", "::1")
 
 

@@ -261,3 +261,11 @@ def test_fault_34_everything_in_one_report() -> None:
     world.unreachable("lb2")
     checks = {(finding.host, finding.check) for finding in world.ask().findings}
     assert {("", "input"), ("cp1", "cgroup"), ("w1", "memory"), ("w2", "os"), ("lb2", "unreachable")} <= checks
+
+
+def test_a_host_on_which_kubeadm_still_runs_is_left_alone() -> None:
+    world = existing()
+    world.kubernetes("cp2").update(busy=True, marker={"action": "join"})
+    finding = world.only_finding("busy")
+    assert (finding.host, finding.level) == ("cp2", "fatal")
+    assert "kubeadm join" in finding.found

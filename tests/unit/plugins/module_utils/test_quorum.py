@@ -165,6 +165,27 @@ def test_add_a_learner(state: Cluster, reason: str) -> None:
     assert reason in " ".join(gate.reasons)
 
 
+OWN = {"name": "new", "peer_urls": ("https://192.0.2.99:2380",)}
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (cluster(3, 0, 0, member(9, **OWN)), ""),
+        (cluster(3, 0, 0, member(9, learner=True, **OWN)), ""),
+        (cluster(3, 0, 0, member(9, name="", peer_urls=OWN["peer_urls"], learner=True)), ""),
+        (cluster(3, 0, 0, member(9, name="other", peer_urls=OWN["peer_urls"])), "has that peer URL already"),
+        (cluster(3, 0, 0, member(9, name="new")), '"new" has that name already'),
+        (cluster(3, 0, 0, member(9, **OWN), LEARNER), "learner"),
+        (cluster(1, 0, 0, member(9, healthy=False, **OWN)), "the quorum is lost"),
+    ],
+)
+def test_an_interrupted_join_goes_on_with_its_own_member_and_no_other(state: Cluster, reason: str) -> None:
+    gate = subject.add_learner_gate(state, "new", ["https://192.0.2.99:2380"], resumes=True)
+    assert gate.allowed is not bool(reason), gate.reasons
+    assert reason in " ".join(gate.reasons)
+
+
 def test_names_are_compared_exactly() -> None:
     assert subject.add_learner_gate(cluster(3), "cp", ["https://192.0.2.100:2380"]).allowed
     assert subject.add_learner_gate(cluster(3), "cp11", ["https://192.0.2.10:2380"]).allowed

@@ -375,3 +375,15 @@ def test_a_load_balancer_on_a_control_plane_needs_both_kinds_of_proof() -> None:
     assert plan_of(world).prepared == ()
     proven(world, "cp1", *NODE, "kube_lb")
     assert plan_of(world).prepared == ("cp1",)
+
+
+@pytest.mark.parametrize(
+    ("marker", "data", "resumes"),
+    [("join", "present", ("cp3",)), ("join", "absent", ()), ("init", "present", ()), (None, "present", ())],
+)
+def test_a_join_resumes_only_where_it_was_interrupted_with_its_etcd_data(
+    marker: str | None, data: str, resumes: tuple[str, ...]
+) -> None:
+    world = World().running("cp1", "cp2", *WORKERS)
+    world.kubernetes("cp3").update(marker={"action": marker} if marker else None, etcd_data=data)
+    assert plan_of(world).resumes == resumes

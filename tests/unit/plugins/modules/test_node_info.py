@@ -22,7 +22,7 @@ KEYS = {
 }  # fmt: skip
 KUBERNETES = {
     "kubelet_version", "kubeadm_version", "containerd_version", "ca_pem", "etcd_ca_pem", "kubelet_conf", "admin_conf",
-    "bootstrap_conf", "manifests", "marker", "etcd_data", "pods_dir", "api",
+    "bootstrap_conf", "manifests", "marker", "etcd_data", "pods_dir", "api", "busy",
 }  # fmt: skip
 
 
@@ -110,6 +110,7 @@ def test_few_programs_are_started(tmp_path: Path) -> None:
         "receipts": True,
         "etcd": False,
         "settled": "",
+        "settle_seconds": 0.0,
     }
     subject.collect(host, params)
     assert sorted(started) == ["ip", "systemctl"]
