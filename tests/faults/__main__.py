@@ -99,7 +99,7 @@ def main() -> int:
     points = args.point or ([] if args.colocated else list(range(1, len(POINTS) + 1)))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
     today = datetime.datetime.now(tz=datetime.timezone.utc).date()
-    head = HEAD.format(date=today, cores=os.cpu_count(), memory=memory, kernel=platform.release())
+    head = HEAD.format(date=today, cores=os.cpu_count(), memory=memory, kernel=platform.release().split("-")[0])
     settings = lab_settings.load({**os.environ, "LAB_NAME": LAB})
     try:
         whole = not args.point and not args.colocated
