@@ -14,9 +14,9 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.facts import same_ca
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import open_api
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeconfig import load
+from ansible_collections.quorum.kubeadm.plugins.module_utils.pki import same_ca
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 # A certificate that ends sooner is looked for again: it may have been renewed on the control plane.

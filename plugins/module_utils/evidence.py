@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .facts import KubernetesFacts, Node, same_ca
+from .facts import KubernetesFacts, Node
+from .pki import same_ca
 from .preflight_inputs import CONTROL_PLANE, ETCD, Inputs
 
 INIT, JOIN = "init", "join"

@@ -289,15 +289,3 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         receipts={str(name): _text(_map(known).get("inputs")) for name, known in _map(raw.get("receipts")).items()},
         kubernetes=parse_kubernetes(_map(raw.get("kubernetes"))),
     )
-
-
-def _certificates(pem: str) -> frozenset[str]:
-    """The certificates of a bundle, without white space: the same one may be wrapped or commented differently."""
-    parts = pem.split("-----BEGIN CERTIFICATE-----")[1:]
-    return frozenset("".join(part.split("-----END CERTIFICATE-----")[0].split()) for part in parts)
-
-
-def same_ca(one: str, other: str) -> bool:
-    """Whether two CA bundles share a certificate; during a CA rotation a bundle holds two."""
-    mine, theirs = _certificates(one), _certificates(other)
-    return bool(mine & theirs) if mine and theirs else one.split() == other.split()

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from . import evidence as ev
-from .facts import KubernetesFacts, Node, same_ca
+from .facts import KubernetesFacts, Node
 from .findings import Finding, fatal, warning
+from .pki import same_ca
 from .preflight_inputs import HostInputs
 
 INIT, JOIN_CONTROL_PLANE, JOIN_WORKER, KEEP = "init", "join_control_plane", "join_worker", "keep"

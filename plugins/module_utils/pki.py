@@ -38,6 +38,18 @@ def certificates(pem: str) -> list[bytes]:
         raise InputError("A certificate in PEM is damaged", found="not base64") from None
 
 
+def _wrapped(pem: str) -> frozenset[str]:
+    """The certificates of a bundle, without white space: the same one may be wrapped or commented differently."""
+    parts = pem.split("-----BEGIN CERTIFICATE-----")[1:]
+    return frozenset("".join(part.split("-----END CERTIFICATE-----")[0].split()) for part in parts)
+
+
+def same_ca(one: str, other: str) -> bool:
+    """Whether two CA bundles share a certificate; during a CA rotation a bundle holds two."""
+    mine, theirs = _wrapped(one), _wrapped(other)
+    return bool(mine & theirs) if mine and theirs else one.split() == other.split()
+
+
 def ca_hash(pem: str) -> str:
     """kubeadm's --discovery-token-ca-cert-hash of the first certificate: sha256 of its SubjectPublicKeyInfo."""
     found = certificates(pem)

@@ -11,9 +11,10 @@ from typing import Any
 
 from . import evidence as ev
 from .evidence import Evidence
-from .facts import Node, same_ca
+from .facts import Node
 from .findings import FATAL, Finding, fatal, warning
 from .joining import INIT, JOIN_CONTROL_PLANE, JOIN_WORKER, KEEP, RESET, foreign_ca, judge_control_plane, judge_worker
+from .pki import same_ca
 from .preflight_inputs import CONTROL_PLANE, ETCD, LB, HostInputs, Inputs
 from .vip import vrid
 

@@ -126,17 +126,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import (
-    host_facts,
-    host_lock,
-    host_net,
-    host_probe,
-    receipts,
-)
+from ansible_collections.quorum.kubeadm.plugins.module_utils import host_facts, host_net, host_probe, receipts
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kernel import read_kernel
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kubernetes import read_kubernetes
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import still_busy
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_units import read_units
 from ansible_collections.quorum.kubeadm.plugins.module_utils.receipt_provers import PROVERS
 
@@ -206,7 +201,7 @@ def ask_arp(asked: host_probe.Background, wanted: dict[str, Any], network: dict[
 
 def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:
     """All facts. Slow questions run in the background while the files are read."""
-    busy = host_lock.still_busy(params["settle_seconds"])
+    busy = still_busy(params["settle_seconds"])
     network = host_net.read_network(host)
     asked = host_probe.Background()
     ask_others(asked, params)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils.facts import parse_node, same_ca
+from ansible_collections.quorum.kubeadm.plugins.module_utils.facts import parse_node
+from ansible_collections.quorum.kubeadm.plugins.module_utils.pki import same_ca
 from tests.unit.preflight_world import CA, FOREIGN_CA, blank_node, existing
 
 ANYTHING = st.recursive(
