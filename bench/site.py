@@ -69,7 +69,7 @@ def pairs(settings: Settings, count: int) -> None:
 
 def small(settings: Settings, times: int) -> None:
     """3 control planes and 1 worker behind 2 load balancers."""
-    results = Results("small", f"python3 -m bench small --times {times}")
+    results = Results("small", f"python3 -m bench small --small-times {times}")
     for number in range(times):
         cluster = Cluster(settings, topology(SMALL), f"small{number + 1}")
         run = first_run(cluster)
