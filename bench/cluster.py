@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from typing import Any
 
 from bench.stats import parse_processes
 from lab import inventory, nodes, sshkey
-from lab.podman import exec_argv
+from lab.podman import exec_argv, inside
 from lab.releases import release
 from lab.settings import CHECKOUT, Settings
 from lab.shell import output, parallel, say
@@ -136,6 +137,19 @@ class Cluster:
         inventory.write(self.settings, self.work / "inventory")
         self.kubeconfig.parent.mkdir(mode=0o700, exist_ok=True)
         self.kubeconfig.unlink(missing_ok=True)
+
+    def vip_holders(self, names: Sequence[str]) -> list[str]:
+        """Those of the machines that carry the VIP now."""
+        script = f"ip -o address show to {self.settings.vip}"
+        return [name for name in names if inside(self.settings, name, script, check=False)]
+
+    def vip_answers(self, port: int, timeout: float) -> bool:
+        """Whether HAProxy takes a connection at the VIP."""
+        try:
+            with socket.create_connection((self.settings.vip, port), timeout=timeout):
+                return True
+        except OSError:
+            return False
 
     def _log(self, what: str) -> Path:
         self._count += 1

@@ -68,13 +68,10 @@ class Faults:
 
     def vip_holder(self) -> str:
         """The one machine with the VIP."""
-        holders = [name for name in self.balancers if self._has_vip(name)]
+        holders = self.cluster.vip_holders(self.balancers)
         if len(holders) != 1:
             raise LabError(f"The VIP is on {holders or 'no machine'}.")
         return holders[0]
-
-    def _has_vip(self, name: str) -> bool:
-        return bool(inside(self.settings, name, f"ip -o address show to {self.settings.vip}", check=False))
 
     def etcd_leader(self) -> str:
         """The control plane whose etcd leads, "" when nobody says."""
@@ -95,7 +92,7 @@ class Faults:
         """What is not as it should be, empty when all is well."""
         checks = parallel(self._check_node, self.control_planes) + parallel(self._check_balancer, self.balancers)
         found = [problem for problem in checks if problem]
-        if sum(self._has_vip(name) for name in self.balancers) != 1:
+        if len(self.cluster.vip_holders(self.balancers)) != 1:
             found.append("the VIP is not on exactly one machine")
         return found
 

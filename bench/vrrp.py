@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
 import time
@@ -64,16 +63,11 @@ class Pair:
 
     def holders(self) -> list[str]:
         """The machines that carry the VIP now."""
-        script = f"ip -o address show to {self.settings.vip}"
-        return [name for name in self.names if inside(self.settings, name, script, check=False)]
+        return self.cluster.vip_holders(self.names)
 
     def answers(self, timeout: float) -> bool:
-        """Whether HAProxy takes a connection at the VIP."""
-        try:
-            with socket.create_connection((self.settings.vip, API_PORT), timeout=timeout):
-                return True
-        except OSError:
-            return False
+        """Whether the VIP takes a connection."""
+        return self.cluster.vip_answers(API_PORT, timeout)
 
     def elections(self, since: float) -> int:
         """How often a machine became the holder since then."""

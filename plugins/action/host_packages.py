@@ -9,13 +9,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.quorum.kubeadm.plugins.modules.host_packages import SPEC
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
-
-SPEC: dict[str, Any] = {
-    "names": {"type": "list", "elements": "str", "required": True},
-    "installed": {"type": "list", "elements": "str", "default": []},
-    "manager": {"type": "str", "required": True, "choices": ["apt", "dnf"]},
-}
 
 
 class ActionModule(ActionBase):

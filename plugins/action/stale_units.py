@@ -9,13 +9,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.quorum.kubeadm.plugins.modules.stale_units import SPEC
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
-
-SPEC: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "stale": {"type": "list", "elements": "str", "required": True},
-    "state": {"type": "str", "required": True, "choices": ["restarted", "reloaded"]},
-}
 
 
 class ActionModule(ActionBase):

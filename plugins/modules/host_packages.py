@@ -55,19 +55,20 @@ missing:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
+
+SPEC: dict[str, Any] = {
+    "names": {"type": "list", "elements": "str", "required": True},
+    "installed": {"type": "list", "elements": "str", "default": []},
+    "manager": {"type": "str", "required": True, "choices": ["apt", "dnf"]},
+}
 
 
 def main() -> None:
     """An action plugin of the same name does the work; Ansible never sends this file to a host."""
-    module = AnsibleModule(
-        argument_spec={
-            "names": {"type": "list", "elements": "str", "required": True},
-            "installed": {"type": "list", "elements": "str", "default": []},
-            "manager": {"type": "str", "required": True, "choices": ["apt", "dnf"]},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     module.fail_json(msg="host_packages is decided on the controller, as an action of a playbook's task")
 
 

@@ -54,19 +54,20 @@ state:
   type: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
+
+SPEC: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "stale": {"type": "list", "elements": "str", "required": True},
+    "state": {"type": "str", "required": True, "choices": ["restarted", "reloaded"]},
+}
 
 
 def main() -> None:
     """An action plugin of the same name does the work; Ansible never sends this file to a host."""
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "stale": {"type": "list", "elements": "str", "required": True},
-            "state": {"type": "str", "required": True, "choices": ["restarted", "reloaded"]},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     module.fail_json(msg="stale_units is decided on the controller, as an action of a handler")
 
 

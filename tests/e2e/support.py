@@ -55,6 +55,13 @@ class Run:
         """Remote calls by host."""
         return {host: int(row["remote_calls"]) for host, row in self.budget["hosts"].items() if row["remote_calls"]}
 
+    def problem(self) -> str:
+        """Why it failed, "" when it did not."""
+        if not self.status:
+            return ""
+        failing = [line for line in self.text.splitlines() if line.startswith(("fatal:", "[ERROR]", "FAIL"))]
+        return " ".join(failing[:2])[:300] or f"status {self.status}"
+
     def end(self) -> str:
         """The last words, for a test's message."""
         return self.text[-6000:]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from lab import faults
-from lab.podman import inside
 from lab.shell import wait_for
 from tests.e2e.support import Run, Site
 
@@ -37,24 +35,14 @@ def balance_on_control_planes(children: dict[str, Any]) -> None:
 
 def holder(site: Site) -> str:
     """The one control plane with the VIP, "" when there is none or more than one."""
-    script = f"ip -o address show to {site.settings.vip}"
-    found = [name for name in MACHINES[:3] if inside(site.settings, name, script, check=False)]
+    found = site.cluster.vip_holders(MACHINES[:3])
     return found[0] if len(found) == 1 else ""
-
-
-def answers(site: Site) -> bool:
-    try:
-        with socket.create_connection((site.settings.vip, PORT), timeout=0.3):
-            return True
-    except OSError:
-        return False
 
 
 def problem_of(run: Run, *, unchanged: bool) -> str:
     """What is wrong with a run, "" when nothing is."""
     if run.status:
-        failing = [line for line in run.text.splitlines() if line.startswith(("fatal:", "[ERROR]", "FAIL"))]
-        return " ".join(failing[:2])[:300] or f"status {run.status}"
+        return run.problem()
     if not run.verify.get("ok"):
         return f"verify: {run.verify.get('counts')}"
     return f"changed: {run.changed()}" if unchanged and run.changed() else ""
@@ -79,7 +67,7 @@ def steps(site: Site) -> Iterator[Step]:
         if not first:
             return "the VIP is not on exactly one control plane"
         faults.kill(site.settings, [first])
-        wait_for("another machine at the VIP", lambda: answers(site), 30, pause=0.1)
+        wait_for("another machine at the VIP", lambda: site.cluster.vip_answers(PORT, 0.3), 30, pause=0.1)
         second = holder(site)
         faults.start(site.settings, [first])
         return "" if second not in ("", first) else f"the VIP is on {second or 'no machine'}"

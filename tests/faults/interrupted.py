@@ -89,7 +89,4 @@ def try_point(site: Site, point: Point) -> Outcome:
     (folder / f"interrupted-{POINTS.index(point) + 1}.log").write_text(run.text, encoding="utf-8")
     if not killed:
         return Outcome(point.name, ran, again, "the point was not reached: this says nothing")
-    if run.status:
-        failing = [line for line in run.text.splitlines() if line.startswith(("fatal:", "[ERROR]", "FAIL"))]
-        return Outcome(point.name, ran, again, " ".join(failing[:2])[:300] or f"status {run.status}")
-    return Outcome(point.name, ran, again, "")
+    return Outcome(point.name, ran, again, run.problem())
