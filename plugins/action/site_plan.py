@@ -23,7 +23,14 @@ from ansible_collections.quorum.kubeadm.plugins.plugin_utils import role_argumen
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 FACTS = "__kube_preflight_node"
-HOST_VARIABLES = ("kube_node_ip", "ansible_host", "kube_node_labels", "kube_node_taints", "kube_lb_vrid")
+HOST_VARIABLES = (
+    "kube_node_ip",
+    "ansible_host",
+    "kube_node_labels",
+    "kube_node_taints",
+    "kube_lb_vrid",
+    "kube_lb_health_port",
+)
 CLUSTER_VARIABLES = (
     "kube_version",
     "kube_vip",

@@ -154,7 +154,7 @@ def _own_ports(case: Case, host: HostInputs) -> dict[int, str]:
     if CONTROL_PLANE in host.groups:
         ports |= {**PLANE_PORTS, case.inputs.bind_port: "kube-apiserver"}
     if LB in host.groups:
-        ports[case.inputs.api_port] = "haproxy"
+        ports |= {case.inputs.api_port: "haproxy", host.lb_health_port: "haproxy"}
     return ports
 
 

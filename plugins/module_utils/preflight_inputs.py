@@ -19,6 +19,8 @@ from .version import Version
 
 CONTROL_PLANE, WORKER, LB, ETCD = "control_plane", "worker", "lb", "etcd"
 GROUPS = (CONTROL_PLANE, WORKER, LB, ETCD)
+# The default of the role kube_lb.
+LB_HEALTH_PORT = 8405
 GROUP_NAMES = {CONTROL_PLANE: "kube_control_plane", WORKER: "kube_node", LB: "kube_lb", ETCD: "etcd"}
 
 
@@ -39,6 +41,7 @@ class HostInputs:
     sent: float | None = None
     received: float | None = None
     vrid: int | None = None
+    lb_health_port: int = LB_HEALTH_PORT
     inputs: str = ""
 
     @property
@@ -128,6 +131,7 @@ HOST: dict[str, tuple[read.Reader, Any]] = {
     "kube_node_labels": (read.labels, {}),
     "kube_node_taints": (read.taints, []),
     "kube_lb_vrid": (read.optional(read.whole(0, 255), None), None),
+    "kube_lb_health_port": (read.port, LB_HEALTH_PORT),
 }
 
 
@@ -199,6 +203,7 @@ def _host(name: str, raw: Mapping[str, Any], findings: list[Finding]) -> HostInp
         sent=raw.get("sent"),
         received=raw.get("received"),
         vrid=parsed["kube_lb_vrid"],
+        lb_health_port=parsed["kube_lb_health_port"],
         inputs=str(raw.get("inputs") or ""),
     )
 

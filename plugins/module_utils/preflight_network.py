@@ -132,9 +132,12 @@ def load_balancers(case: Case) -> Iterator[Finding]:
         yield fatal("", "lb", f"no load balancer answers: {', '.join(in_play)}", "make at least one reachable")
 
 
-def colocated(case: Case) -> Iterator[Finding]:
-    """A load balancer on a control plane needs a port of its own."""
+def balancer_ports(case: Case) -> Iterator[Finding]:
+    """HAProxy listens on two ports; on a control plane the API server has a third."""
     for host in case.inputs.members(LB):
+        if host.lb_health_port == case.inputs.api_port:
+            found = f"haproxy would listen twice on {host.lb_health_port}"
+            yield fatal(host.name, "lb", found, "set kube_lb_health_port to a port of its own, for example 8405")
         if CONTROL_PLANE in host.groups and case.inputs.api_port == case.inputs.bind_port:
             found = f"haproxy and kube-apiserver would both listen on {case.inputs.api_port}"
             yield fatal(host.name, "lb", found, "set kube_api_port to another port, for example 8443")
@@ -237,7 +240,7 @@ CHECKS: tuple[Check, ...] = (
     sizes,
     node_addresses,
     load_balancers,
-    colocated,
+    balancer_ports,
     vip_interface,
     foreign_vip,
     foreign_vrid,

@@ -159,6 +159,7 @@ def listening(port: int, process: str | None, address: str = "0.0.0.0") -> dict[
         ("cp3", 10250, None),
         ("w1", 10250, "kubelet"),
         ("lb1", 6443, "nginx"),
+        ("lb1", 8405, "nginx"),
     ],
 )
 def test_fault_34_port_taken(host: str, port: int, process: str | None) -> None:
@@ -172,7 +173,7 @@ def test_fault_34_port_taken(host: str, port: int, process: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("host", "port", "process"),
-    [("w1", 6443, "nginx"), ("w1", 2379, "etcd"), ("lb1", 6443, "haproxy"), ("lb1", 10250, "x")],
+    [("w1", 6443, "nginx"), ("w1", 2379, "etcd"), ("lb1", 6443, "haproxy"), ("lb1", 10250, "x"), ("w1", 8405, "x")],
 )
 def test_fault_34_port_that_the_host_does_not_need(host: str, port: int, process: str) -> None:
     world = blank()

@@ -228,6 +228,14 @@ def test_colocated_load_balancer_needs_a_port_of_its_own() -> None:
     assert not world.findings("lb")
 
 
+def test_haproxy_does_not_listen_twice_on_a_port() -> None:
+    world = blank()
+    world.hosts["lb2"]["kube_lb_health_port"] = 6443
+    finding = world.only_finding("lb")
+    assert (finding.host, finding.level) == ("lb2", "fatal")
+    assert "kube_lb_health_port" in finding.next_step
+
+
 def test_vip_on_no_network_of_the_load_balancer() -> None:
     world = blank()
     world.cluster["kube_vip"] = "192.0.2.10"
