@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
     top.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default all")
     top.add_argument("--pairs", type=int, default=3, help="pairs of site.yml and baseline.sh")
-    top.add_argument("--small-times", type=int, default=3, help="runs of the 3 + 1 topology")
+    top.add_argument("--small-pairs", type=int, default=3, help="the same on the 3 + 1 topology")
     top.add_argument(
         "--times", type=int, default=5, help="repetitions of every fault, and of a takeover at every advert interval"
     )
@@ -57,7 +57,7 @@ def main() -> int:
     settings = load()
     todo = {
         "site": lambda: site.pairs(settings, args.pairs),
-        "small": lambda: site.small(settings, args.small_times),
+        "small": lambda: site.small(settings, args.small_pairs),
         "faults": lambda: faults.campaign(built(settings, site.FULL, "faults", args), args.times, args.scenario),
         "vrrp": lambda: vrrp.curve(built(settings, vrrp.TOPOLOGY, "vrrp", args), args.times),
     }

@@ -68,18 +68,22 @@ def failures(data: Run) -> list[str]:
     return [*lines, ""]
 
 
-def site_section(data: Run) -> list[str]:
-    """site.yml against baseline.sh, and the second run."""
-    runs = data["runs"]
-    site, bare, second = walls(runs, "site"), walls(runs, "baseline"), walls(runs, "second")
+def side_by_side(site: Mapping[int, float], bare: Mapping[int, float], second: Mapping[int, float]) -> list[str]:
+    """Every pair's seconds."""
     rows: list[list[object]] = []
     for pair in sorted(site.keys() | bare.keys()):
         both = pair in site and pair in bare
         share = f"{site[pair] / bare[pair]:.2f}" if both else None
         rows.append([pair + 1, site.get(pair), bare.get(pair), share, second.get(pair)])
+    return table(["pair", "site.yml s", "baseline.sh s", "ratio", "second run s"], rows)
+
+
+def site_section(data: Run) -> list[str]:
+    """site.yml against baseline.sh, and the second run."""
+    runs = data["runs"]
+    site, bare, second = walls(runs, "site"), walls(runs, "baseline"), walls(runs, "second")
     seconds = of_kind(runs, "second")
-    lines = ["## site.yml and the same commands by hand", "", *about(data)]
-    lines += table(["pair", "site.yml s", "baseline.sh s", "ratio", "second run s"], rows)
+    lines = ["## site.yml and the same commands by hand", "", *about(data), *side_by_side(site, bare, second)]
     figures = [
         verdict(
             Goal("site.yml / baseline.sh, median of the pairs", 1.3, note="1.2 is the aim"), ratio(matched(site, bare))
@@ -117,8 +121,8 @@ def phases(runs: Sequence[Run]) -> list[str]:
 def small_section(data: Run) -> list[str]:
     """3 + 1, to compare with what others take."""
     runs = data["runs"]
-    site, second = walls(runs, "site"), walls(runs, "second")
-    lines = ["## 3 control planes, 1 worker, 2 load balancers", "", *about(data)]
+    site, bare, second = walls(runs, "site"), walls(runs, "baseline"), walls(runs, "second")
+    lines = ["## 3 control planes, 1 worker, 2 load balancers", "", *about(data), *side_by_side(site, bare, second)]
     figures = [
         verdict(Goal("site.yml from blank machines, median", 75, "s"), median(list(site.values()))),
         verdict(Goal("second run, median", 12, "s"), median(list(second.values()))),

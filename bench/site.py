@@ -52,11 +52,10 @@ def budget(report: dict[str, Any], cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def pairs(settings: Settings, count: int) -> None:
-    """Interleaved: the one that goes first changes from pair to pair."""
-    results = Results("site", f"python3 -m bench site --pairs {count}")
+def compare(settings: Settings, machines: str, results: Results, count: int) -> None:
+    """Interleaved pairs: the one that goes first changes from pair to pair."""
     for pair in range(count):
-        cluster = Cluster(settings, topology(FULL), f"pair{pair + 1}")
+        cluster = Cluster(settings, topology(machines), f"{results.data['name']}{pair + 1}")
         for what in ("site", "baseline") if pair % 2 == 0 else ("baseline", "site"):
             if what == "baseline":
                 results.add({"pair": pair, **baseline_run(cluster)})
@@ -67,12 +66,11 @@ def pairs(settings: Settings, count: int) -> None:
                 results.add({"pair": pair, **second_run(cluster)})
 
 
-def small(settings: Settings, times: int) -> None:
+def pairs(settings: Settings, count: int) -> None:
+    """3 control planes and 2 workers behind 2 load balancers."""
+    compare(settings, FULL, Results("site", f"python3 -m bench site --pairs {count}"), count)
+
+
+def small(settings: Settings, count: int) -> None:
     """3 control planes and 1 worker behind 2 load balancers."""
-    results = Results("small", f"python3 -m bench small --small-times {times}")
-    for number in range(times):
-        cluster = Cluster(settings, topology(SMALL), f"small{number + 1}")
-        run = first_run(cluster)
-        results.add({"pair": number, **run})
-        if not run["failed"]:
-            results.add({"pair": number, **second_run(cluster)})
+    compare(settings, SMALL, Results("small", f"python3 -m bench small --small-pairs {count}"), count)
