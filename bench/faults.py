@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from bench.store import Results
 from lab import faults
 from lab.errors import LabError
 from lab.podman import inside
+from lab.probefiles import PROBES, load_lines
+from lab.probereport import longest_gap
 from lab.settings import CHECKOUT
 from lab.shell import output, parallel, run, say, wait_for
 
@@ -177,11 +179,23 @@ def once(cluster: Cluster, scenario: Scenario, number: int) -> dict[str, Any]:
         injected = time.monotonic()
         things.inject(scenario, node)
         time.sleep(scenario.hold)
+        restored = time.monotonic()
         things.restore(scenario, node)
         recovered = things.wait_healthy()
     started = float(json.loads((out / "meta.json").read_text(encoding="utf-8"))["started"])
     seen = judged(report(out), started, injected)
-    return {**facts, "idle_before": idle, "recovered": recovered, **seen, "failed": False}
+    during = gap_between(load_lines(out / PROBES), injected, restored)
+    return {**facts, "idle_before": idle, "recovered": recovered, "fault_gap": during, **seen, "failed": False}
+
+
+def gap_between(probes: Sequence[Mapping[str, Any]], begin: float, end: float) -> float:
+    """The longest time without a success in any stream between these moments of the prober's clock."""
+    streams: dict[tuple[str, str], list[float]] = {}
+    for probe in probes:
+        moments = streams.setdefault((probe["kind"], probe["connection"]), [])
+        if probe["outcome"] == "ok":
+            moments.append(float(probe["end"]))
+    return round(max((longest_gap(moments, begin, end).seconds for moments in streams.values()), default=0.0), 3)
 
 
 def judged(found: dict[str, Any], started: float, injected: float) -> dict[str, Any]:

@@ -6,104 +6,71 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
-import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from bench.store import Results
 from lab import nodes
 from lab import settings as lab_settings
 from lab.shell import say
 from tests.e2e.support import Site
-from tests.faults import colocated
-from tests.faults.interrupted import POINTS, Outcome, try_point
+from tests.faults import colocated, report
+from tests.faults.interrupted import POINTS, try_point
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
 LAB = "qfaults"
 MACHINES = ("lb1", "cp1", "cp2", "cp3", "w1")
-HEAD = """# Faults
-
-Written by `make faults` on {date}, {cores} cores, {memory} GiB, Linux {kernel}.
-Faults of a running cluster, seen by clients, are in [bench/RESULTS.md](../../bench/RESULTS.md).
-
-## `site` killed and run again
-
-1 load balancer, 3 control planes, 1 worker, blank at the beginning of each row. `site` is killed with SIGKILL, with all
-of its processes on the controller; what it had started on a host goes on there. Then `site` runs again at once.
-
-| killed | after | second run | result |
-|---|---|---|---|
-"""
+Campaign = Callable[[lab_settings.Settings, Path, argparse.Namespace], Iterator[dict[str, Any]]]
 
 
-COLOCATED = """
-## Load balancers on the control planes
-
-3 control planes with HAProxy and keepalived on port {port}, 1 worker, no other load balancer.
-
-| step | s | result |
-|---|---|---|
-"""
+def interrupted(settings: lab_settings.Settings, work: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """`site` killed at many points."""
+    site = Site(settings, MACHINES, work)
+    for number in args.point or range(1, len(POINTS) + 1):
+        yield asdict(try_point(site, POINTS[number - 1]))
 
 
-def render(outcomes: Sequence[Outcome], steps: Sequence[colocated.Step], head: str) -> str:
-    """The report."""
-    rows = []
-    for outcome in outcomes:
-        result = f"**{outcome.problem}**" if outcome.problem else "verified"
-        rows.append(f"| {outcome.point} | {outcome.killed_after:.0f} s | {outcome.again:.0f} s | {result} |")
-    good = sum(not outcome.problem for outcome in outcomes)
-    text = head + "\n".join(rows) + f"\n\n{good} of {len(outcomes)} ended with a verified cluster.\n"
-    if steps:
-        text += COLOCATED.format(port=colocated.PORT)
-        for step in steps:
-            text += f"| {step.name} | {step.seconds:.0f} | {f'**{step.problem}**' if step.problem else 'well'} |\n"
-    return text
+def together(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Load balancers on the control planes."""
+    for step in colocated.steps(Site(settings, colocated.MACHINES, work)):
+        yield asdict(step)
 
 
-def campaign(settings: lab_settings.Settings, points: Sequence[int], head: str, *, together: bool, whole: bool) -> bool:
-    """Run these points and, when asked, the load balancers on control planes. Whether all went well.
+CAMPAIGNS: dict[str, Campaign] = {"interrupted": interrupted, "colocated": together}
 
-    The results of a whole campaign are written after each step.
-    """
-    outcomes: list[Outcome] = []
-    steps: list[colocated.Step] = []
 
-    def keep() -> None:
-        if whole:
-            RESULTS.write_text(render(outcomes, steps, head), encoding="utf-8")
-
-    with tempfile.TemporaryDirectory() as work:
-        site = Site(settings, MACHINES, Path(work))
-        for number in points:
-            outcomes.append(try_point(site, POINTS[number - 1]))
-            say(f"{number}: {outcomes[-1]}")
-            keep()
-        if together:
-            for step in colocated.steps(Site(settings, colocated.MACHINES, Path(work))):
-                steps.append(step)
-                say(str(step))
-                keep()
-    return not any([*(one.problem for one in outcomes), *(one.problem for one in steps)])
+def run(settings: lab_settings.Settings, names: Sequence[str], args: argparse.Namespace) -> bool:
+    """Run these campaigns. Every result is kept at once, unless only some points were asked for."""
+    good = True
+    for name in names:
+        results = Results(name, f"python3 -m tests.faults {name}", report.RESULTS)
+        with tempfile.TemporaryDirectory() as work:
+            for found in CAMPAIGNS[name](settings, Path(work), args):
+                say(f"{name}: {found}")
+                good = good and not found["problem"]
+                if not args.point:
+                    results.add(found)
+                    report.write()
+    return good
 
 
 def main() -> int:
-    """Run the points that were asked for."""
+    """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.faults", description=__doc__)
-    parser.add_argument("--point", type=int, action="append", help=f"only this one, 1 to {len(POINTS)}; default all")
-    parser.add_argument("--colocated", action="store_true", help="only the load balancers on the control planes")
+    parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN", help=f"of {', '.join(CAMPAIGNS)}; default all")
+    parser.add_argument("--point", type=int, action="append", help=f"interrupted: only this one, 1 to {len(POINTS)}")
     args = parser.parse_args()
-    points = args.point or ([] if args.colocated else list(range(1, len(POINTS) + 1)))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
-    today = datetime.datetime.now(tz=datetime.timezone.utc).date()
-    head = HEAD.format(date=today, cores=os.cpu_count(), memory=memory, kernel=platform.release().split("-")[0])
+    names = args.campaigns or list(CAMPAIGNS)
+    unknown = sorted(set(names) - set(CAMPAIGNS))
+    if unknown:
+        parser.error(f"no such campaign: {', '.join(unknown)}")
     settings = lab_settings.load({**os.environ, "LAB_NAME": LAB})
     try:
-        whole = not args.point and not args.colocated
-        good = campaign(settings, points, head, together=whole or args.colocated, whole=whole)
+        good = run(settings, names, args)
     finally:
         nodes.down(settings)
     return int(not good)

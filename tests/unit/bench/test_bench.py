@@ -12,7 +12,7 @@ import pytest
 
 from bench import stats, store
 from bench.cluster import last_words, parse_phases
-from bench.faults import judged
+from bench.faults import gap_between, judged
 from bench.goals import SCENARIOS, Goal
 from bench.report import render, verdict, write
 
@@ -132,15 +132,29 @@ def test_a_failed_pair_is_not_a_pair() -> None:
     assert "| site.yml / baseline.sh, median of the pairs | not measured |" in text
 
 
-def fault(scenario: str, gap: float, lost: int = 0) -> dict[str, Any]:
-    return {"scenario": scenario, "number": 0, "failed": False, "gap": gap, "lost": lost, "acknowledged": 100}
+def fault(scenario: str, during: float, gap: float, lost: int = 0) -> dict[str, Any]:
+    seen = {"fault_gap": during, "gap": gap, "lost": lost, "acknowledged": 100}
+    return {"scenario": scenario, "number": 0, "failed": False, **seen}
 
 
 def test_the_worst_gap_decides() -> None:
     name = "control-plane-frozen"
-    text = render(None, None, results("faults", fault(name, 2.0), fault(name, 5.0), fault(name, 3.0, lost=1)))
-    row = next(line for line in text.splitlines() if "a control plane frozen" in line)
-    assert "| 3 | 3.0 | 5.0 | ≤ 4 s | **no** | 2.00, 5.00, 3.00 | 1 of 300 |" in row
+    runs = [fault(name, 1.0, 2.0), fault(name, 1.5, 5.0), fault(name, 3.0, 3.0, lost=1)]
+    text = render(None, None, results("faults", *runs))
+    row, each = (line for line in text.splitlines() if "a control plane frozen" in line)
+    assert "| 3 | 1.5 | 3.0 | yes | 3.0 | 5.0 | **no** | ≤ 4 s | 1 of 300 |" in row
+    assert "| 1.00 / 2.00, 1.50 / 5.00, 3.00 / 3.00 |" in each
+
+
+def test_the_gap_of_the_fault_ends_with_it() -> None:
+    def probe(kind: str, end: float, outcome: str = "ok") -> dict[str, Any]:
+        return {"kind": kind, "connection": "new", "end": end, "outcome": outcome}
+
+    reads = [probe("read", moment) for moment in (9.9, 10.1, 10.2, 12.7, 15.0, 40.0)]
+    writes = [probe("write", moment) for moment in (10.0, 12.0, 14.0, 15.0)] + [probe("write", 11.0, "failed")]
+    assert gap_between([*reads, *writes], 10.0, 15.0) == 2.5
+    # A stream that never answers again is as long as the fault.
+    assert gap_between([*reads, probe("write", 12.0, "failed")], 10.0, 15.0) == 5.0
 
 
 def test_every_scenario_has_its_row_even_when_nothing_was_measured() -> None:

@@ -1,0 +1,82 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the campaigns found, from results/*.json to RESULTS.md; failures included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.report import about, table
+from bench.store import load
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+Run = Mapping[str, Any]
+
+
+def verdict(problem: str, good: str) -> str:
+    """A result's cell; in one line, as tables want it."""
+    return f"**{' '.join(problem.split())[:400]}**" if problem else good
+
+
+def interrupted(data: Run) -> list[str]:
+    """`site` killed at many points."""
+    rows = [
+        [run["point"], f"{run['killed_after']:.0f} s", f"{run['again']:.0f} s", verdict(run["problem"], "verified")]
+        for run in data["runs"]
+    ]
+    good = sum(not run["problem"] for run in data["runs"])
+    return [
+        "## `site` killed and run again",
+        "",
+        *about(data),
+        "1 load balancer, 3 control planes, 1 worker, blank at the beginning of each row. `site` is killed with "
+        "SIGKILL, with all of its processes on the controller; what it had started on a host goes on there. Then "
+        "`site` runs again at once.",
+        "",
+        *table(["killed", "after", "second run", "result"], rows),
+        f"{good} of {len(rows)} ended with a verified cluster.",
+        "",
+    ]
+
+
+def colocated(data: Run) -> list[str]:
+    """Load balancers on control planes."""
+    rows = [[run["name"], f"{run['seconds']:.0f}", verdict(run["problem"], "well")] for run in data["runs"]]
+    return [
+        "## Load balancers on the control planes",
+        "",
+        *about(data),
+        "3 control planes with HAProxy and keepalived on port 8443, 1 worker, no other load balancer.",
+        "",
+        *table(["step", "s", "result"], rows),
+    ]
+
+
+SECTIONS = {"interrupted": interrupted, "colocated": colocated}
+
+
+def render(found: Mapping[str, Run | None]) -> str:
+    """The whole document."""
+    lines = [
+        "# Faults",
+        "",
+        "Written by `make faults`; the raw figures are in `results/`. Faults of a running cluster, seen by clients, "
+        "are in [bench/RESULTS.md](../../bench/RESULTS.md).",
+        "",
+    ]
+    for name, section in SECTIONS.items():
+        data = found.get(name)
+        lines += section(data) if data else []
+    missing = [name for name in SECTIONS if not found.get(name)]
+    lines += [f"Not run yet: {', '.join(missing)}.", ""] if missing else []
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def write(names: Sequence[str] = tuple(SECTIONS)) -> None:
+    """Read the results, write the document."""
+    text = render({name: load(name, RESULTS) for name in names})
+    (HERE / "RESULTS.md").write_text(text, encoding="utf-8")

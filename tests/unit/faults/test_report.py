@@ -1,0 +1,32 @@
+"""What the fault campaigns write down: every result, the failures first of all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.faults.__main__ import CAMPAIGNS
+from tests.faults.report import SECTIONS, render
+
+MACHINE = {"cores": 2, "processor": "p", "memory_gib": 1.0, "system": "s", "kernel": "k"}
+
+
+def results(*runs: dict[str, Any]) -> dict[str, Any]:
+    return {"date": "today", "command": "make faults", "machine": MACHINE, "runs": list(runs)}
+
+
+def test_every_campaign_has_its_section() -> None:
+    assert set(CAMPAIGNS) == set(SECTIONS)
+    assert "Not run yet: " + ", ".join(SECTIONS) in render({})
+
+
+def test_failures_are_told_in_one_line() -> None:
+    good = {"point": "in kubeadm init", "killed_after": 43.0, "again": 80.4, "problem": ""}
+    text = render({"interrupted": results(good, {**good, "problem": "fatal: [cp1]\nFAIL"})})
+    assert "| in kubeadm init | 43 s | 80 s | verified |" in text
+    assert "| in kubeadm init | 43 s | 80 s | **fatal: [cp1] FAIL** |" in text
+    assert "1 of 2 ended with a verified cluster." in text
+
+
+def test_colocated() -> None:
+    step = {"name": "`site` again", "seconds": 14.2, "problem": ""}
+    assert "| `site` again | 14 | well |" in render({"colocated": results(step)})
