@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import stats, store
+from bench import stats, store, vrrp
 from bench.cluster import last_words, parse_phases
 from bench.faults import gap_between, judged
 from bench.goals import SCENARIOS, Goal
 from bench.report import render, verdict, write
+from lab.errors import LabError
 
 MACHINE = {"cores": 2, "memory_gib": 24, "processor": "p", "kernel": "6.1", "system": "Debian", "python": "3.11"}
 
@@ -199,3 +201,39 @@ def test_the_curve_of_the_advert_interval_tells_gaps_moves_and_failures() -> Non
     assert "Failed runs: 1 of 2." in text
     assert "adverts every 0.5 s" in text
     assert "nobody took over" in text
+
+
+class Balancers:
+    """Two load balancers of which the second answers some time after the first was killed."""
+
+    settings = None
+
+    def __init__(self, after: float) -> None:
+        self.after = after
+        self.killed = 0.0
+
+    def settle(self) -> str:
+        return "lb1"
+
+    def answers(self, _timeout: float) -> bool:
+        return time.monotonic() - self.killed > self.after
+
+
+def test_a_takeover_lasts_until_somebody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vrrp, "WATCH_SECONDS", 0.6)
+    monkeypatch.setattr(vrrp, "QUIET_SECONDS", 0.2)
+    started: list[list[str]] = []
+    pair: Any = Balancers(0.25)
+    monkeypatch.setattr(vrrp.faults, "kill", lambda _settings, _names: setattr(pair, "killed", time.monotonic()))
+
+    def start(_settings: Any, names: list[str]) -> None:
+        # Booting a machine takes longer than any takeover.
+        time.sleep(0.3)
+        started.append(names)
+
+    monkeypatch.setattr(vrrp.faults, "start", start)
+    assert 0.2 < vrrp.takeover(pair) < 0.4
+    pair.after = 60.0
+    with pytest.raises(LabError, match="nothing answered at the VIP"):
+        vrrp.takeover(pair)
+    assert started == [["lb1"], ["lb1"]], "the machine is put right in any case"
