@@ -20,6 +20,7 @@ from typing import Any
 
 from bench.stats import parse_processes
 from lab import inventory, nodes, sshkey
+from lab.debian import SUITES
 from lab.podman import exec_argv, inside
 from lab.releases import release
 from lab.settings import CHECKOUT, Settings
@@ -130,10 +131,10 @@ class Cluster:
         """Where site.yml and baseline.sh put the administrator's kubeconfig."""
         return self.work / "inventory" / ".kube" / "config"
 
-    def recreate(self) -> None:
+    def recreate(self, suite: str = SUITES[0]) -> None:
         """Blank machines, all of them, and no other."""
         nodes.down(self.settings)
-        nodes.up(self.settings, self.names)
+        nodes.up(self.settings, self.names, suite)
         inventory.write(self.settings, self.work / "inventory")
         self.kubeconfig.parent.mkdir(mode=0o700, exist_ok=True)
         self.kubeconfig.unlink(missing_ok=True)

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lab import artifacts, deps, faultcli, inventory, nodeimage, nodes, probecli, settings, status
+from lab import artifacts, deps, faultcli, inventory, nodeimage, nodes, probecli, publishing, settings, status
 from lab.debian import SUITES
 from lab.errors import LabError
 from lab.podman import containers, exec_argv
@@ -59,6 +60,10 @@ def parser() -> argparse.ArgumentParser:
     execute.add_argument("argv", nargs=argparse.REMAINDER)
     hosts = add("inventory", _inventory, "print the Ansible inventory, or write it into a directory")
     hosts.add_argument("--write", type=Path, metavar="DIR")
+    publish = add("publish", _publish, "start a stand-in for the publishers; prints what a mirror's user needs")
+    publish.add_argument("nodes", nargs="*", metavar="NODE", help="nodes that shall know the publishers' names")
+    publish.add_argument("--kube-version", required=True, metavar="V")
+    publish.add_argument("--fence", action="store_true", help="cut these nodes off from everything but the lab")
     faultcli.add_parser(commands)
     probecli.add_parsers(commands)
     return top
@@ -167,9 +172,20 @@ def _inventory(lab: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
+def _publish(lab: Settings, args: argparse.Namespace) -> int:
+    publisher = publishing.up(lab, args.kube_version)
+    publishing.introduce(publisher, args.nodes)
+    if args.fence:
+        publishing.fence(lab, args.nodes)
+    print(json.dumps(publisher.facts()))
+    return 0
+
+
 def main(argv: Sequence[str]) -> int:
     """Run one command; an error is a sentence, not a stack trace."""
     args = parser().parse_args(argv)
+    # Programs, packages and files that the nodes use, whoever builds them: secrets set their own mode.
+    os.umask(0o022)
     try:
         return int(args.run(settings.load(), args))
     except LabError as exc:

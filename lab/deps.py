@@ -24,6 +24,7 @@ PACKAGES = (
     "mmdebstrap",
     "debian-archive-keyring",
     "openssh-client",
+    "skopeo",
     "gcc",
     "libc6-dev",
     "libseccomp-dev",

@@ -26,7 +26,7 @@ def inventory(settings: Settings, nodes: Iterable[Node], key: Path) -> Inventory
     members = list(nodes)
     children: dict[str, object] = {}
     for group, _first in ROLES.values():
-        hosts = {node.name: _host(node) for node in members if node.group == group}
+        hosts = {node.name: _host(node) for node in members if group and node.group == group}
         if hosts:
             children[group] = {"hosts": hosts}
     return {

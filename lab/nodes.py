@@ -14,13 +14,11 @@ from lab import network, nodeimage, sshkey
 from lab.debian import SUITES
 from lab.errors import LabError
 from lab.network import LABEL
-from lab.podman import IMAGE_LABEL, Container, containers
+from lab.podman import IMAGE_LABEL, RUN, Container, containers
 from lab.settings import Node, Settings
 from lab.shell import parallel, run, say, step, wait_for
 
 BOOT_TIMEOUT = 180.0
-# The most that a process here may have: the machine of the lab may itself be without CAP_SYS_RESOURCE.
-LIMITS = ("nofile=20000:20000", "nproc=32768:32768")
 STATE_DIRS = ("/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet")
 BUNDLES = "/srv/bundles"
 AUTHORIZED_KEYS = "/etc/ssh/lab_authorized_keys"
@@ -88,10 +86,9 @@ def _bring_up(settings: Settings, node: Node, there: Container | None, image: st
 def _create(settings: Settings, node: Node, image: str, net: str) -> None:
     _remove(settings, node)
     mounts = [f"{settings.cache / 'bundles'}:{BUNDLES}:ro", f"{sshkey.public(settings)}:{AUTHORIZED_KEYS}:ro"]
-    command: list[str | Path] = ["podman", "run", "--detach", "--runtime", "runc", "--privileged", "--systemd=always"]
+    command: list[str | Path] = [*RUN, "--detach", "--privileged", "--systemd=always"]
     command += ["--cgroupns=private", "--name", settings.container(node.name), "--hostname", node.name]
     command += ["--label", f"{LABEL}={settings.name}", "--label", f"{IMAGE_LABEL}={image}", "--log-driver", "none"]
-    command += [word for limit in LIMITS for word in ("--ulimit", limit)]
     command += ["--network", net, "--ip", node.address]
     command += [word for path in TMPFS for word in ("--tmpfs", path)]
     command += [word for path in (*STATE_DIRS, *mounts) for word in ("--volume", path)]

@@ -13,6 +13,9 @@ from lab.settings import Node, Settings
 from lab.shell import output, run
 
 IMAGE_LABEL = "quorum.image"
+# The most that a process here may have: the machine of the lab may itself be without CAP_SYS_RESOURCE.
+LIMITS = ("nofile=20000:20000", "nproc=32768:32768")
+RUN = ("podman", "run", "--runtime", "runc", *(word for limit in LIMITS for word in ("--ulimit", limit)))
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,11 @@ ROLES: dict[str, tuple[str, int]] = {
     "cp": ("kube_control_plane", 20),
     "w": ("kube_node", 40),
     "etcd": ("etcd", 60),
+    # Stands for the publishers of software; in no group of the inventory.
+    "pub": ("", 90),
 }
-MOST_PER_ROLE = {"lb": 10, "cp": 20, "w": 20, "etcd": 20}
-NODE_NAME = re.compile(r"(lb|cp|w|etcd)([1-9][0-9]?)")
+MOST_PER_ROLE = {"lb": 10, "cp": 20, "w": 20, "etcd": 20, "pub": 1}
+NODE_NAME = re.compile(r"(lb|cp|w|etcd|pub)([1-9][0-9]?)")
 LAB_NAME = re.compile(r"[a-z][a-z0-9-]{0,20}")
 SUBNET = re.compile(r"10\.\d{1,3}\.\d{1,3}")
 

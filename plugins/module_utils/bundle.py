@@ -33,6 +33,7 @@ class BundleFile:
     mode: int
     install: str
     roles: frozenset[str]
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Archive:
     sha256: str
     roles: frozenset[str]
     refs: dict[str, str]
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ class Bundle:
 
     def images_for(self, roles: list[str]) -> list[Archive]:
         return [archive for archive in self.images if archive.roles & set(roles)]
+
+    def parts(self) -> list[BundleFile | Archive]:
+        """Everything that the manifest names."""
+        return [*self.files, *self.images]
 
     def version_of(self, install: str) -> str | None:
         """The version of an installed program."""
@@ -142,9 +148,11 @@ def _roles(row: dict[str, Any]) -> frozenset[str]:
 def _file(row: dict[str, Any]) -> BundleFile:
     mode = int(_match(MODE, row["mode"]), 8)
     install = _match(INSTALL, row["install"])
-    return BundleFile(_match(RELATIVE, row["path"]), _match(SHA256, row["sha256"]), mode, install, _roles(row))
+    path, sha256 = _match(RELATIVE, row["path"]), _match(SHA256, row["sha256"])
+    return BundleFile(path, sha256, mode, install, _roles(row), int(row.get("size", 0)))
 
 
 def _archive(row: dict[str, Any]) -> Archive:
     refs = {_match(REF, ref["ref"]): _match(REF, ref["id"]) for ref in row["refs"]}
-    return Archive(_match(RELATIVE, row["path"]), _match(SHA256, row["sha256"]), _roles(row), refs)
+    path, sha256 = _match(RELATIVE, row["path"]), _match(SHA256, row["sha256"])
+    return Archive(path, sha256, _roles(row), refs, int(row.get("size", 0)))

@@ -89,6 +89,11 @@ class Containerd:
             answer, f"containerd could not import {path}", "look at the disk's free space and containerd's log"
         )
 
+    def pull(self, ref: str, hosts_dir: str) -> None:
+        """Pull through the registries' configuration that the kubelet's pulls use as well."""
+        answer = self._call(["images", "pull", "--hosts-dir", hosts_dir, ref])
+        self._require(answer, f"containerd could not pull {ref}", "look at the registry and at containerd's certs.d")
+
     def pin(self, ref: str) -> None:
         answer = self._call(["images", "label", ref, f"{PIN}=pinned"])
         self._require(answer, f"containerd could not pin {ref}", "look at `journalctl -u containerd`")

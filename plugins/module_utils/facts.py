@@ -119,6 +119,7 @@ class Node:
     product_uuid: str = ""
     boot_id: str = ""
     os_id: str = ""
+    os_family: str = ""
     os_version: str = ""
     arch: str = ""
     cpu_count: int | None = None
@@ -264,6 +265,7 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         product_uuid=_text(raw.get("product_uuid")).lower(),
         boot_id=_text(raw.get("boot_id")),
         os_id=_text(system.get("id")).lower(),
+        os_family=_text(system.get("family")),
         os_version=_text(system.get("version")),
         arch=_text(system.get("arch")),
         cpu_count=_number(raw.get("cpu_count")) or None,

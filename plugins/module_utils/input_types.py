@@ -33,6 +33,8 @@ LOCAL_PATH = re.compile(r"(?:[\w@+=,.~][\w@+=,.~ -]{0,254})?(?:/[\w@+=,.~ -]{1,2
 REPOSITORY = re.compile(
     r"[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::\d{1,5})?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+){0,20}){0,10}", re.ASCII
 )
+URL = re.compile(r"https?://[A-Za-z0-9.\[\]-]+(?::\d{1,5})?(?:/[A-Za-z0-9_.~:+=,{}%/-]*)?", re.ASCII)
+SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 CHECK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,120}", re.ASCII)
 PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)%", re.ASCII)
 QUANTITY = re.compile(r"(\d{1,15})(Ki|Mi|Gi|Ti|k|M|G|T)?", re.ASCII)
@@ -179,6 +181,24 @@ def host_path(value: Any) -> str:
     if ".." in path.split("/"):
         raise NotAllowedError("an absolute path without ..")
     return str(path)
+
+
+def url(value: Any) -> str:
+    """An http or https URL; {series} and {kind} stand for what is filled in."""
+    allowed = "an http or https URL without a login in it, such as https://mirror.example.com/path"
+    found = _characters(value)
+    if not URL.fullmatch(found):
+        raise NotAllowedError(allowed)
+    return found
+
+
+def checksums(value: Any) -> dict[str, str]:
+    """URL of a file -> its SHA-256."""
+    if not isinstance(value, Mapping) or not all(
+        URL.fullmatch(str(name)) and SHA256.fullmatch(str(sha)) for name, sha in value.items()
+    ):
+        raise NotAllowedError("a mapping of URLs to SHA-256 sums of 64 hexadecimal digits")
+    return {str(name): str(sha) for name, sha in value.items()}
 
 
 def labels(value: Any) -> dict[str, str]:

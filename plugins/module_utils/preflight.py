@@ -9,14 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import preflight_cluster, preflight_hosts, preflight_network
+from . import preflight_cluster, preflight_hosts, preflight_network, preflight_software
 from .facts import Node, parse_node
 from .findings import FATAL, Finding
 from .preflight_case import Case
 from .preflight_inputs import Inputs, parse_inputs
 from .site_plan import SitePlan, decide
 
-CHECKS = (*preflight_cluster.CHECKS, *preflight_network.CHECKS, *preflight_hosts.CHECKS)
+CHECKS = (
+    *preflight_cluster.CHECKS,
+    *preflight_network.CHECKS,
+    *preflight_hosts.CHECKS,
+    *preflight_software.CHECKS,
+)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ PLANE_PORTS = {
     10257: "kube-controller-manager",
     10259: "kube-scheduler",
 }
-RUNTIME_PACKAGES = ("containerd", "containerd.io", "docker.io", "docker-ce", "cri-o", "kubeadm", "kubelet")
 CONTROLLER_SKEW = 60.0
 GIB = 1 << 30
 MIB = 1 << 20
@@ -181,15 +180,6 @@ def ports(case: Case) -> Iterator[Finding]:
                 yield fatal(host.name, "port", found, f"stop it: ss -ltnp 'sport = :{listener.port}'")
 
 
-def packages(case: Case) -> Iterator[Finding]:
-    """Distribution packages that own the files which the bundle installs: their next update would replace ours."""
-    for host, node in case.kubernetes_hosts():
-        found = [f"{name} {node.packages[name]}" for name in RUNTIME_PACKAGES if name in node.packages]
-        if found:
-            step = "remove them (apt-get remove, dnf remove): the bundle brings its own"
-            yield warning(host.name, "packages", f"installed as packages: {', '.join(found)}", step)
-
-
 def _clocks(case: Case) -> dict[str, tuple[float, float]]:
     """Host to the interval in which its clock is ahead of the controller's for certain."""
     clocks = {}
@@ -247,7 +237,6 @@ CHECKS: tuple[Check, ...] = (
     disk_pressure,
     swap,
     ports,
-    packages,
     clock,
     unsynchronized,
 )

@@ -68,6 +68,22 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where the software comes from. checksums: publisher's URL -> sha256."""
+
+    kind: str = "public"
+    repository: str = ""
+    files: str = ""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def required(self) -> dict[str, str]:
+        """The variables that this kind of source needs, and their values."""
+        mirror = {"kube_source_repository": self.repository, "kube_source_files": self.files}
+        return mirror if self.kind == "mirror" else {}
+
+
+@dataclass(frozen=True)
 class Inputs:
     """The cluster's inputs; None where the value cannot be used."""
 
@@ -86,6 +102,7 @@ class Inputs:
     limit: str = ""
     ca_pem: str = ""
     api_version: str = ""
+    source: Source = Source()
 
     def members(self, group: str) -> list[HostInputs]:
         """The hosts of a group, in the inventory's order."""
@@ -110,6 +127,10 @@ CLUSTER: dict[str, tuple[read.Reader, Any]] = {
     "kube_image_repository": (read.text(read.REPOSITORY, "an image repository like registry.k8s.io"), ""),
     "kube_cni": (read.choice("flannel", "manifest"), "flannel"),
     "kube_kubeconfig": (read.local_path, ""),
+    "kube_source": (read.choice("public", "mirror", "bundle"), "public"),
+    "kube_source_repository": (read.optional(read.url), ""),
+    "kube_source_files": (read.optional(read.url), ""),
+    "kube_source_checksums": (read.checksums, {}),
     "kube_bundle_dir": (read.host_path, ""),
     "kube_api_via": (read.text(read.DNS, "localhost or a host of the inventory"), "localhost"),
     "kube_ignore_preflight_errors": (read.names, []),
@@ -261,5 +282,11 @@ def parse_inputs(raw: Mapping[str, Any]) -> tuple[Inputs, list[Finding]]:
         limit=str(raw.get("limit") or ""),
         ca_pem=str(raw.get("ca_pem") or ""),
         api_version=str(raw.get("api_version") or ""),
+        source=Source(
+            kind=cluster["kube_source"],
+            repository=cluster["kube_source_repository"],
+            files=cluster["kube_source_files"],
+            checksums=cluster["kube_source_checksums"],
+        ),
     )
     return inputs, findings

@@ -24,7 +24,9 @@ class Release:
     pause: str
     containerd: str
     containerd_min: str
+    runc: str
     flannel: str
+    flannel_cni: str
     cni_plugins: str
     agnhost: str
     newest_patch: str
@@ -34,7 +36,9 @@ _COMMON = {
     "containerd": "2.4.2",
     # 1.7 lacks the CRI call RuntimeConfig, which the kubelet requires from 1.37 on.
     "containerd_min": "2.0.0",
+    "runc": "1.5.2",
     "flannel": "0.28.4",
+    "flannel_cni": "1.9.1-flannel1",
     "cni_plugins": "1.9.1",
 }
 
@@ -69,6 +73,7 @@ RELEASES = {
         **_COMMON,
     ),
 }
+REGISTRY = "registry.k8s.io"
 COMPONENTS = tuple(item.name for item in fields(Release))
 
 
@@ -90,6 +95,12 @@ def release_for(kube_version: str | Version) -> Release:
     return RELEASES[version.series]
 
 
+def release_series(kube_version: str) -> str:
+    """1.36 of 1.36.3, of a version that the table knows."""
+    release_for(kube_version)
+    return parse_version(kube_version, "kube_version").series
+
+
 def component(kube_version: str, name: str) -> str:
     """One component's version, for example etcd for 1.36.3."""
     release = release_for(kube_version)
@@ -108,14 +119,17 @@ def etcd_image_tag(kube_version: str) -> str:
     return component(kube_version, "etcd") + "-0"
 
 
-def images(kube_version: str, control_plane: bool, repository: str = "registry.k8s.io") -> list[str]:
+def images(kube_version: str, control_plane: bool, repository: str = REGISTRY) -> list[str]:
     """The image references that a node of a cluster with flannel needs, exactly as the kubelet asks for them."""
     release = release_for(kube_version)
     tag = "v" + kube_version.lstrip("v")
     wanted = [
         f"{repository}/kube-proxy:{tag}",
         f"{repository}/pause:{release.pause}",
-        f"{repository}/coredns/coredns:v{release.coredns}",
+        # As kubeadm names it: only the publisher has a folder for it.
+        f"{repository}/coredns{'/coredns' if repository == REGISTRY else ''}:v{release.coredns}",
+        # verify's pods.
+        f"{repository}/e2e-test-images/agnhost:{release.agnhost}",
         f"ghcr.io/flannel-io/flannel:v{release.flannel}",
     ]
     if control_plane:

@@ -79,7 +79,8 @@ def test_there_are_examples() -> None:
 def test_preflight_accepts_the_example(path: Path) -> None:
     found = inventory(path)
     answer = ask(found)
-    assert not answer.findings
+    # Which checksums are not pinned is told wherever the software comes from its publishers.
+    assert not [finding for finding in answer.findings if finding.check != "source"]
     assert answer.plan.state == "new"
     actions = answer.plan.hosts
     assert sorted(actions) == sorted(found["_meta"]["hostvars"])

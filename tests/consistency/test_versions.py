@@ -16,7 +16,8 @@ from tests.consistency.repo import ROOT, defaults, load
 def test_lab_builds_what_the_table_says(version: str) -> None:
     table = dataclasses.asdict(RELEASES[version.rpartition(".")[0]])
     built = dataclasses.asdict(LAB[version])
-    both = set(table) & set(built)
+    # flannel's own releases of its plugin are no Go module; the lab builds the last one that is.
+    both = set(table) & set(built) - {"flannel_cni"}
     assert {"etcd", "coredns", "pause", "containerd", "flannel"} <= both
     assert {name: built[name] for name in both} == {name: table[name] for name in both}
 

@@ -17,10 +17,12 @@ from typing import Any
 from bench.store import Results
 from lab import nodes
 from lab import settings as lab_settings
+from lab.debian import SUITES
 from lab.shell import say
 from tests.e2e.support import Site
 from tests.faults import colocated, report
 from tests.faults.interrupted import POINTS, try_point
+from tests.faults.sources import Sources
 
 LAB = "qfaults"
 MACHINES = ("lb1", "cp1", "cp2", "cp3", "w1")
@@ -40,7 +42,18 @@ def together(settings: lab_settings.Settings, work: Path, _args: argparse.Namesp
         yield asdict(step)
 
 
-CAMPAIGNS: dict[str, Campaign] = {"interrupted": interrupted, "colocated": together}
+def through_sources(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Every source of software on every Debian, then broken ones."""
+    things = Sources(Site(settings, MACHINES, work))
+    bundle = things.make_bundle()
+    for suite in SUITES:
+        for source in ("bundle", "public", "mirror"):
+            yield asdict(things.through(suite, source, bundle))
+    for name, problem in things.broken():
+        yield {"broken": name, "problem": problem}
+
+
+CAMPAIGNS: dict[str, Campaign] = {"interrupted": interrupted, "colocated": together, "sources": through_sources}
 
 
 def run(settings: lab_settings.Settings, names: Sequence[str], args: argparse.Namespace) -> bool:
@@ -68,7 +81,7 @@ def main() -> int:
     unknown = sorted(set(names) - set(CAMPAIGNS))
     if unknown:
         parser.error(f"no such campaign: {', '.join(unknown)}")
-    settings = lab_settings.load({**os.environ, "LAB_NAME": LAB})
+    settings = lab_settings.load({**os.environ, "LAB_NAME": os.environ.get("FAULTS_LAB_NAME", LAB)})
     try:
         good = run(settings, names, args)
     finally:

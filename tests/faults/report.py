@@ -56,7 +56,40 @@ def colocated(data: Run) -> list[str]:
     ]
 
 
-SECTIONS = {"interrupted": interrupted, "colocated": colocated}
+def sources(data: Run) -> list[str]:
+    """Every source of software on every Debian; broken ones."""
+    runs = [run for run in data["runs"] if "suite" in run]
+    rows = [
+        [
+            run["suite"],
+            run["source"],
+            f"{run['first']:.0f}",
+            f"{run['second']:.0f}",
+            *(f"{run['fetched'][name]:.0f}" if name in run["fetched"] else "-" for name in ("cp2", "w1")),
+            verdict(run["problem"], "verified, then unchanged; nothing left the lab"),
+        ]
+        for run in runs
+    ]
+    broken = [
+        [run["broken"], verdict(run["problem"], "told, no service touched")] for run in data["runs"] if "broken" in run
+    ]
+    return [
+        "## Where the software comes from",
+        "",
+        *about(data),
+        "1 load balancer, 3 control planes, 1 worker, blank at the beginning of each row, with no way out of the lab. "
+        "The publishers' names lead to a stand-in with signed packages, archives and images made from the lab's own "
+        "builds; the mirror has a login and a CA of its own. The bundle is made from the publishers by "
+        "`playbooks/bundle.yml`, signed, and shared from host to host.",
+        "",
+        *table(
+            ["Debian", "source", "first s", "second s", "MiB fetched by a control plane", "by a worker", "result"], rows
+        ),
+        *table(["broken source", "result"], broken),
+    ]
+
+
+SECTIONS = {"interrupted": interrupted, "colocated": colocated, "sources": sources}
 
 
 def render(found: Mapping[str, Run | None]) -> str:

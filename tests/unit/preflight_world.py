@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.findings import Finding
 from ansible_collections.quorum.kubeadm.plugins.module_utils.preflight import Review, review
+from ansible_collections.quorum.kubeadm.plugins.module_utils.preflight_software import HOST_PACKAGES, LB_PACKAGES
 
 GIB = 1 << 30
 VIP = "10.0.0.100"
@@ -35,6 +36,7 @@ CLUSTER = {
     "kube_image_repository": "registry.k8s.io",
     "kube_cni": "flannel",
     "kube_kubeconfig": "/srv/inventory/.kube/config",
+    "kube_source": "bundle",
     "kube_bundle_dir": "/srv/bundles/1.36.3",
     "kube_api_via": "localhost",
     "kube_ignore_preflight_errors": [],
@@ -76,7 +78,7 @@ def blank_node(name: str, address: str) -> dict[str, Any]:
         "default_route": {"interface": "eth0", "address": address, "gateway": "10.0.0.1"},
         "macs": {"eth0": f"02:00:00:00:00:{number:02x}"},
         "listening": [],
-        "packages": {},
+        "packages": dict.fromkeys((*HOST_PACKAGES["Debian"], *LB_PACKAGES), "1"),
         "kernel": {
             "features": dict.fromkeys(("overlay", "br_netfilter", "vxlan", "nf_conntrack", "ip_tables_or_nft"), True),
             "sysctls": {},

@@ -30,3 +30,17 @@ def test_failures_are_told_in_one_line() -> None:
 def test_colocated() -> None:
     step = {"name": "`site` again", "seconds": 14.2, "problem": ""}
     assert "| `site` again | 14 | well |" in render({"colocated": results(step)})
+
+
+def test_sources() -> None:
+    run = {
+        "suite": "trixie",
+        "source": "public",
+        "first": 130.2,
+        "second": 12.6,
+        "fetched": {"cp2": 300.4},
+        "problem": "",
+    }
+    text = render({"sources": results(run, {"broken": "a portal", "problem": "site did not fail"})})
+    assert "| trixie | public | 130 | 13 | 300 | - | verified, then unchanged; nothing left the lab |" in text
+    assert "| a portal | **site did not fail** |" in text

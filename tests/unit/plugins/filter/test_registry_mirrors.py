@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 import tomllib
 from ansible.errors import AnsibleFilterError
@@ -35,3 +37,15 @@ def test_quotes_in_a_url_stay_inside_their_string() -> None:
     url = 'https://x"]\nskip_verify = true'
     [item] = subject.mirror_files({"docker.io": {"endpoints": [{"url": url}]}})
     assert list(tomllib.loads(item["content"])["host"]) == [url]
+
+
+def test_a_login_is_a_header_in_a_secret_file() -> None:
+    mirrors = {"ghcr.io": {"endpoints": [{"url": "https://m:5000/v2", "ca": "PEM"}, {"url": "https://other"}]}}
+    logins = {"m:5000": {"username": "u", "password": 'p"\n'}, "elsewhere": {"username": "x", "password": "y"}}
+    certificate, hosts = subject.mirror_files(mirrors, logins)
+    assert certificate == {"path": "/etc/containerd/certs.d/ghcr.io/ca-0.pem", "content": "PEM"}
+    assert set(hosts) == {"path", "secret_b64"}
+    read = tomllib.loads(base64.b64decode(hosts["secret_b64"]).decode())["host"]
+    assert read["https://m:5000/v2"]["ca"] == certificate["path"]
+    assert read["https://m:5000/v2"]["header"]["Authorization"] == ["Basic " + base64.b64encode(b'u:p"\n').decode()]
+    assert "header" not in read["https://other"]

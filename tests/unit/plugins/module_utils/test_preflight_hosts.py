@@ -212,7 +212,7 @@ def test_colocated_load_balancer_keeps_its_port_on_a_running_control_plane() -> 
 
 def test_fault_34_runtime_packages_are_told() -> None:
     world = blank()
-    world.nodes["w1"]["packages"] = {"docker.io": "26.1.5", "containerd": None}
+    world.nodes["w1"]["packages"] |= {"docker.io": "26.1.5", "containerd": None}
     assert "docker.io 26.1.5" in world.only_finding("packages", "warning").found
 
 

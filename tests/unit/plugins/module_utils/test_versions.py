@@ -56,6 +56,7 @@ def test_images_are_named_as_the_bundle_names_them() -> None:
         "registry.k8s.io/kube-proxy:v1.36.3",
         "registry.k8s.io/pause:3.10.2",
         "registry.k8s.io/coredns/coredns:v1.14.2",
+        "registry.k8s.io/e2e-test-images/agnhost:2.63.0",
         "ghcr.io/flannel-io/flannel:v0.28.4",
     ]
     assert "registry.k8s.io/etcd:3.6.16-0" in versions.images("1.36.3", control_plane=True)
@@ -92,3 +93,10 @@ def test_versions_compare_by_number() -> None:
 )
 def test_image_version(image: str, expected: str | None) -> None:
     assert image_version(image) == (parse_version(expected) if expected else None)
+
+
+def test_images_of_another_repository_are_named_as_kubeadm_names_them() -> None:
+    found = versions.images("1.36.3", control_plane=True, repository="mirror.example.com/k8s")
+    assert "mirror.example.com/k8s/coredns:v1.14.2" in found
+    assert "mirror.example.com/k8s/etcd:3.6.16-0" in found
+    assert "ghcr.io/flannel-io/flannel:v0.28.4" in found
