@@ -53,6 +53,8 @@ VALUES = {
     "kube_cni_flannel_image": f"ghcr.io/flannel-io/flannel:v{PLACES['FLANNEL_VERSION']}",
     "kube_lb_interface": "eth0",
     "__kube_lb_vrid": 100,
+    # The lab's Debian 13.
+    "__kube_lb_check_seconds": 0.3,
     "kube_lb_peers": [PLACES["PEERS"]],
     "kube_lb_backends": {},
 }  # fmt: skip
@@ -115,6 +117,15 @@ def test_each_load_balancer_speaks_to_its_peers_alone() -> None:
     begin = lines.index("unicast_peer {")
     assert lines[begin - 1] == f"unicast_src_ip {PLACES['ADDRESS']}"
     assert lines[begin + 1 : begin + 4] == ["192.0.2.12", "192.0.2.13", "}"]
+
+
+@pytest.mark.parametrize(("fractions", "seconds"), [(True, "0.3"), (False, "1")])
+def test_checks_are_whole_seconds_where_keepalived_knows_no_others(fractions: bool, seconds: str) -> None:
+    expression = load("roles/kube_lb/vars/main.yml")["__kube_lb_check_seconds"]
+    every = jinja2.Template(expression).render(kube_lb_advert_seconds=0.3, kube_lb_keepalived_fractions=fractions)
+    text = meaning(role_template("kube_lb", "keepalived.conf.j2", __kube_lb_check_seconds=every))
+    assert f"interval {seconds}" in text
+    assert "advert_int 0.3" in text
 
 
 def test_same_kernel_settings() -> None:
