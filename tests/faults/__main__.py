@@ -42,18 +42,30 @@ def together(settings: lab_settings.Settings, work: Path, _args: argparse.Namesp
         yield asdict(step)
 
 
-def through_sources(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Every source of software on every Debian, then broken ones."""
-    things = Sources(Site(settings, MACHINES, work))
-    bundle = things.make_bundle()
-    for suite in SUITES:
+def through_sources(suite: str) -> Campaign:
+    """Every source of software on one Debian."""
+
+    def campaign(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+        things = Sources(Site(settings, MACHINES, work))
+        bundle = things.make_bundle()
         for source in ("bundle", "public", "mirror"):
             yield asdict(things.through(suite, source, bundle))
-    for name, problem in things.broken():
+
+    return campaign
+
+
+def broken_sources(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Sources that cannot be used, told before a service is touched."""
+    for name, problem in Sources(Site(settings, MACHINES, work)).broken():
         yield {"broken": name, "problem": problem}
 
 
-CAMPAIGNS: dict[str, Campaign] = {"interrupted": interrupted, "colocated": together, "sources": through_sources}
+CAMPAIGNS: dict[str, Campaign] = {
+    "interrupted": interrupted,
+    "colocated": together,
+    **{f"sources-{suite}": through_sources(suite) for suite in SUITES},
+    "sources-broken": broken_sources,
+}
 
 
 def run(settings: lab_settings.Settings, names: Sequence[str], args: argparse.Namespace) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.report import about, table
 from bench.store import load
+from lab.debian import SUITES
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -57,24 +58,19 @@ def colocated(data: Run) -> list[str]:
 
 
 def sources(data: Run) -> list[str]:
-    """Every source of software on every Debian; broken ones."""
-    runs = [run for run in data["runs"] if "suite" in run]
+    """Every source of software on one Debian."""
     rows = [
         [
-            run["suite"],
             run["source"],
             f"{run['first']:.0f}",
             f"{run['second']:.0f}",
             *(f"{run['fetched'][name]:.0f}" if name in run["fetched"] else "-" for name in ("cp2", "w1")),
             verdict(run["problem"], "verified, then unchanged; nothing left the lab"),
         ]
-        for run in runs
-    ]
-    broken = [
-        [run["broken"], verdict(run["problem"], "told, no service touched")] for run in data["runs"] if "broken" in run
+        for run in data["runs"]
     ]
     return [
-        "## Where the software comes from",
+        f"## Where the software comes from: {data['runs'][0]['suite']}",
         "",
         *about(data),
         "1 load balancer, 3 control planes, 1 worker, blank at the beginning of each row, with no way out of the lab. "
@@ -82,14 +78,22 @@ def sources(data: Run) -> list[str]:
         "builds; the mirror has a login and a CA of its own. The bundle is made from the publishers by "
         "`playbooks/bundle.yml`, signed, and shared from host to host.",
         "",
-        *table(
-            ["Debian", "source", "first s", "second s", "MiB fetched by a control plane", "by a worker", "result"], rows
-        ),
-        *table(["broken source", "result"], broken),
+        *table(["source", "first s", "second s", "MiB fetched by a control plane", "by a worker", "result"], rows),
     ]
 
 
-SECTIONS = {"interrupted": interrupted, "colocated": colocated, "sources": sources}
+def broken(data: Run) -> list[str]:
+    """Sources that cannot be used."""
+    rows = [[run["broken"], verdict(run["problem"], "told, no service touched")] for run in data["runs"]]
+    return ["## Sources that are broken", "", *about(data), *table(["source", "result"], rows)]
+
+
+SECTIONS = {
+    "interrupted": interrupted,
+    "colocated": colocated,
+    **{f"sources-{suite}": sources for suite in SUITES},
+    "sources-broken": broken,
+}
 
 
 def render(found: Mapping[str, Run | None]) -> str:

@@ -41,6 +41,7 @@ def test_sources() -> None:
         "fetched": {"cp2": 300.4},
         "problem": "",
     }
-    text = render({"sources": results(run, {"broken": "a portal", "problem": "site did not fail"})})
-    assert "| trixie | public | 130 | 13 | 300 | - | verified, then unchanged; nothing left the lab |" in text
-    assert "| a portal | **site did not fail** |" in text
+    text = render({"sources-trixie": results(run), "sources-broken": results({"broken": "a portal", "problem": "no"})})
+    assert "Where the software comes from: trixie" in text
+    assert "| public | 130 | 13 | 300 | - | verified, then unchanged; nothing left the lab |" in text
+    assert "| a portal | **no** |" in text
