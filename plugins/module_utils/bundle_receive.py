@@ -13,12 +13,12 @@ from typing import Any
 from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import Bundle, parse_bundle, require
 from ansible_collections.quorum.kubeadm.plugins.module_utils.downloads import Download
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, RefusedError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.fetch import SPARE, Fetcher, file_sha256
+from ansible_collections.quorum.kubeadm.plugins.module_utils.fetch import SPARE, Fetcher
 from ansible_collections.quorum.kubeadm.plugins.module_utils.fetch_http import HttpOpener
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import check_path
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kubernetes import BUNDLE_STATE
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import Memory
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import Memory, file_sha256
 
 MANIFEST = "manifest.json"
 

@@ -1,8 +1,9 @@
 # Copyright: quorum.kubeadm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SHA-256 of published files, by the publisher's URL. Written by `python3 -m maintenance.checksums`, from what the
-publishers say themselves. A file that is not here is fetched only with a checksum that the user gives."""
+"""SHA-256 of published files, by the publisher's URL. `python3 -m maintenance.checksums` compares and completes it with
+what the publishers say; the first entries were read from a public record. For a file that is not here the user gives a
+checksum, or the publisher's own list is asked."""
 
 from __future__ import annotations
 

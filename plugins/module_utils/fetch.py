@@ -25,6 +25,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.downloads import (
 )
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import RefusedError, UnreachableError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.fetch_http import Opener
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import file_sha256
 
 BLOCK = 256 * 1024
 # A server that breaks off, or is being restarted, gets this many chances; each goes on where the last one ended.
@@ -191,15 +192,6 @@ def size_of(opener: Opener, item: Download) -> int:
         except (UnusableError, OSError, http.client.HTTPException):
             continue
     return 0
-
-
-def file_sha256(path: str) -> str:
-    """The checksum of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as stream:
-        while block := stream.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _begun(part: str) -> tuple[int, hashlib._Hash]:

@@ -24,6 +24,15 @@ def json_object(text: str | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def file_sha256(path: str) -> str:
+    """The checksum of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as stream:
+        while block := stream.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 class Memory:
     """Facts about files, by path, in one JSON file on the host."""
 
@@ -53,12 +62,9 @@ class Memory:
         known = self.recall(path, "sha256")
         if isinstance(known, str):
             return known
-        digest = hashlib.sha256()
-        with open(self.host.real(path), "rb", buffering=0) as stream:
-            while block := stream.read(BLOCK):
-                digest.update(block)
-        self.learn(path, sha256=digest.hexdigest())
-        return digest.hexdigest()
+        computed = file_sha256(self.host.real(path))
+        self.learn(path, sha256=computed)
+        return computed
 
     def save(self) -> None:
         """Write it down, atomically, when there is something new. Files that are gone are forgotten."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .bundle import MACHINES
 from .findings import Finding, fatal, warning
 from .preflight_case import Case, Check
 from .preflight_inputs import LB
 from .publishers import PACKAGES, files_of
 
 RUNTIME_PACKAGES = ("containerd", "containerd.io", "docker.io", "docker-ce", "cri-o")
-MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 # What the roles kube_host and kube_lb install, by the distribution's family.
 HOST_PACKAGES = {
     "Debian": ("conntrack", "ethtool", "iproute2", "iptables", "kmod", "nftables", "socat"),

@@ -17,9 +17,10 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils import publishers, 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_archive import MANIFEST, SBOM, SIGNATURE, pack, sbom
 from ansible_collections.quorum.kubeadm.plugins.module_utils.downloads import Download, UnusableError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import UnreachableError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.fetch import file_sha256, published_sum, size_of
+from ansible_collections.quorum.kubeadm.plugins.module_utils.fetch import published_sum, size_of
 from ansible_collections.quorum.kubeadm.plugins.module_utils.fetch_http import Opener
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import file_sha256
 from ansible_collections.quorum.kubeadm.plugins.module_utils.preflight_software import HOST_PACKAGES, LB_PACKAGES
 from ansible_collections.quorum.kubeadm.plugins.module_utils.release_store import ReleaseStore, Wanted, parse_wanted
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.bundle_cache import sign
