@@ -9,14 +9,14 @@ import argparse
 import os
 import sys
 
-from bench import faults, report, site, vrrp
+from bench import faults, report, site, sources, vrrp
 from bench.cluster import Cluster
 from lab import nodes
 from lab.errors import LabError
 from lab.settings import Settings, load, topology
 from lab.shell import say
 
-PARTS = ("site", "small", "faults", "vrrp", "report")
+PARTS = ("site", "small", "sources", "faults", "vrrp", "report")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default all")
     top.add_argument("--pairs", type=int, default=3, help="pairs of site.yml and baseline.sh")
     top.add_argument("--small-pairs", type=int, default=3, help="the same on the 3 + 1 topology")
+    top.add_argument("--source-times", type=int, default=2, help="rounds of the three sources of software")
     top.add_argument(
         "--times", type=int, default=5, help="repetitions of every fault, and of a takeover at every advert interval"
     )
@@ -58,6 +59,7 @@ def main() -> int:
     todo = {
         "site": lambda: site.pairs(settings, args.pairs),
         "small": lambda: site.small(settings, args.small_pairs),
+        "sources": lambda: sources.compare(settings, args.source_times),
         "faults": lambda: faults.campaign(built(settings, site.FULL, "faults", args), args.times, args.scenario),
         "vrrp": lambda: vrrp.curve(built(settings, vrrp.TOPOLOGY, "vrrp", args), args.times),
     }

@@ -14,6 +14,7 @@ from bench.stats import median, ratio
 from bench.store import RESULTS, load
 
 Run = Mapping[str, Any]
+SOURCE_HOSTS = (("cp1", "cp2", "cp3"), ("w1",))
 TARGET = Path(__file__).resolve().parent / "RESULTS.md"
 
 
@@ -191,6 +192,33 @@ def each_gap(data: Run, scenario: Scenario) -> list[object]:
     return [scenario.goal.what, ", ".join(f"{run['fault_gap']:.2f} / {run['gap']:.2f}" for run in runs)]
 
 
+def sources_section(data: Run) -> list[str]:
+    """What each source of software costs: medians of its runs."""
+    rows: list[list[object]] = []
+    for source in dict.fromkeys(run["kind"] for run in data["runs"]):
+        runs = of_kind(data["runs"], source)
+        fetched = [[median([run["fetched"][name] for run in runs]) or 0 for name in kind] for kind in SOURCE_HOSTS]
+        spent = [median([run["imports"][name] for run in runs]) for name in ("all hosts", "clock", "alone")]
+        walls = [median([run[name] for run in runs]) for name in ("first", "second")]
+        shown = ["-" if value is None else f"{value:.0f}" for value in (*walls, *spent)]
+        each = [", ".join(f"{mib:.0f}" for mib in kind) for kind in fetched]
+        rows.append([source, len(runs), *shown[:2], *each, *shown[2:]])
+    head = ["source", "times", "first s", "second s", "MiB fetched by cp1, cp2, cp3", "by w1"]
+    return [
+        "## The three sources of software",
+        "",
+        *about(data),
+        "1 load balancer, 3 control planes, 1 worker from blank machines that reach nothing but the lab, as in "
+        "[Faults](../tests/faults/RESULTS.md); medians. Of a bundle, what lies on the host: not compressed, "
+        "and the host that shares it (cp1) has all of it. The last columns are the tasks that import or pull images: "
+        "added up over the hosts, on the clock, and the part of that in which nothing else was done on any host. Every "
+        "run checks that the worker has no image of a control plane.",
+        "",
+        *table([*head, "images: all hosts s", "clock s", "alone s"], rows),
+        *failures(data),
+    ]
+
+
 def vrrp_section(data: Run) -> list[str]:
     """The advert interval against what it costs."""
     rows: list[list[object]] = []
@@ -211,21 +239,28 @@ def vrrp_section(data: Run) -> list[str]:
     return [*lines, *table(head, rows), *failures(data)]
 
 
-def render(site: Run | None, small: Run | None, faults: Run | None, vrrp: Run | None = None) -> str:
+PARTS = ("site", "small", "sources", "faults", "vrrp")
+
+
+def render(found: Mapping[str, Run | None]) -> str:
     """The whole document."""
+    sections = (
+        ("site", site_section),
+        ("small", small_section),
+        ("site", budget_section),
+        ("sources", sources_section),
+        ("faults", faults_section),
+        ("vrrp", vrrp_section),
+    )
     lines = ["# Results", "", "Written by `python3 -m bench`; the raw figures are in `results/`.", ""]
-    lines += site_section(site) if site else []
-    lines += small_section(small) if small else []
-    lines += budget_section(site) if site else []
-    lines += faults_section(faults) if faults else []
-    lines += vrrp_section(vrrp) if vrrp else []
-    parts = (("site", site), ("small", small), ("faults", faults), ("vrrp", vrrp))
-    missing = [name for name, data in parts if data is None]
+    for name, section in sections:
+        data = found.get(name)
+        lines += section(data) if data else []
+    missing = [name for name in PARTS if not found.get(name)]
     lines += [f"Not measured yet: {', '.join(missing)}.", ""] if missing else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def write(directory: Path = RESULTS, target: Path = TARGET) -> None:
     """Read the results, write the document."""
-    text = render(*(load(name, directory) for name in ("site", "small", "faults", "vrrp")))
-    target.write_text(text, encoding="utf-8")
+    target.write_text(render({name: load(name, directory) for name in PARTS}), encoding="utf-8")

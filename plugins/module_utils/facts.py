@@ -131,6 +131,7 @@ class Node:
     synchronized: bool | None = None
     disks: Mapping[str, Disk] = field(default_factory=dict)
     addresses: tuple[Address, ...] = ()
+    default_route: bool | None = None
     macs: frozenset[str] = frozenset()
     listening: tuple[Listener, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
@@ -277,6 +278,7 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         synchronized=_flag(clock.get("synchronized")),
         disks=_disks(_map(raw.get("disks"))),
         addresses=_addresses(raw.get("addresses")),
+        default_route=bool(raw.get("default_route")) if raw.get("addresses") else None,
         macs=frozenset(_text(mac).lower() for mac in _map(raw.get("macs")).values() if mac),
         listening=_listening(raw.get("listening")),
         packages=_present(_map(raw.get("packages"))),

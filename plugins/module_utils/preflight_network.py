@@ -115,6 +115,15 @@ def node_addresses(case: Case) -> Iterator[Finding]:
             yield fatal(host.name, "node-ip", found, "correct kube_node_ip")
 
 
+def default_routes(case: Case) -> Iterator[Finding]:
+    """The kernel looks for a route to a Service's address before kube-proxy turns it into a pod's."""
+    for host, node in case.kubernetes_hosts():
+        if node.default_route is False:
+            found = f"it has no default route: {case.inputs.cni} and others on the host itself have no way to Services"
+            step = f"add one, or a route to kube_service_cidr {case.inputs.service_cidr} through any interface"
+            yield warning(host.name, "route", found, step)
+
+
 def load_balancers(case: Case) -> Iterator[Finding]:
     """Somebody must hold the VIP."""
     names, served = case.inputs.names(LB), case.plan.vip_live or case.inputs.rules.allow_no_lb
@@ -239,6 +248,7 @@ CHECKS: tuple[Check, ...] = (
     other_networks,
     sizes,
     node_addresses,
+    default_routes,
     load_balancers,
     balancer_ports,
     vip_interface,

@@ -44,27 +44,8 @@ options:
     description: How long to wait for a yes, for example while a member that has just joined settles.
     type: float
     default: 0.0
-  endpoints:
-    description: Client URLs of etcd, tried in order.
-    type: list
-    elements: str
-    default: ["https://127.0.0.1:2379"]
-  ca:
-    description: CA of etcd's servers.
-    type: path
-    default: /etc/kubernetes/pki/etcd/ca.crt
-  cert:
-    description: Client certificate.
-    type: path
-    default: /etc/kubernetes/pki/etcd/healthcheck-client.crt
-  key:
-    description: Key of the client certificate.
-    type: path
-    default: /etc/kubernetes/pki/etcd/healthcheck-client.key
-  timeout:
-    description: Seconds for one request.
-    type: float
-    default: 2.0
+extends_documentation_fragment:
+  - quorum.kubeadm.etcd_api
 attributes:
   check_mode:
     description: The same as a run, nothing changes in either.
@@ -99,11 +80,9 @@ aloud:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_api import EtcdApi, tls_transport
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_gates import Question, arithmetic, wait_for_yes
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_health import Sample, observe
-
-PKI = "/etc/kubernetes/pki/etcd/"
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_options import OPTIONS, connector
 
 
 def main() -> None:
@@ -116,11 +95,7 @@ def main() -> None:
             "resumes": {"type": "bool", "default": False},
             "allow_downtime": {"type": "bool", "default": False},
             "wait_seconds": {"type": "float", "default": 0.0},
-            "endpoints": {"type": "list", "elements": "str", "default": ["https://127.0.0.1:2379"]},
-            "ca": {"type": "path", "default": PKI + "ca.crt"},
-            "cert": {"type": "path", "default": PKI + "healthcheck-client.crt"},
-            "key": {"type": "path", "default": PKI + "healthcheck-client.key", "no_log": False},
-            "timeout": {"type": "float", "default": 2.0},
+            **OPTIONS,
         },
         required_if=[("action", "add_learner", ["peer_url"])],
         supports_check_mode=True,
@@ -130,10 +105,10 @@ def main() -> None:
         params["action"], params["name"], params["peer_url"], params["allow_downtime"], params["resumes"]
     )
     try:
-        transport = tls_transport(params["ca"], params["cert"], params["key"])
+        connect = connector(params)
 
         def look() -> Sample:
-            return observe(params["endpoints"], lambda url: EtcdApi(url, transport, params["timeout"]))
+            return observe(params["endpoints"], connect)
 
         sample, gate = wait_for_yes(look, question, params["wait_seconds"])
     except KubeadmError as exc:

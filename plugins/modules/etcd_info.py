@@ -20,29 +20,8 @@ description:
   - When no endpoint has a quorum behind it, the members that a living endpoint believes in are returned, with
     RV(etcd.linearizable=false) and a fatal finding, so that the state of a broken cluster can be read too.
   - Changes nothing.
-options:
-  endpoints:
-    description:
-      - Client URLs, tried in this order until one of them returns the members.
-    type: list
-    elements: str
-    default: ["https://127.0.0.1:2379"]
-  ca:
-    description: File with the CA of the etcd servers, on the host where the module runs.
-    type: path
-    default: /etc/kubernetes/pki/etcd/ca.crt
-  cert:
-    description: File with the client certificate.
-    type: path
-    default: /etc/kubernetes/pki/etcd/healthcheck-client.crt
-  key:
-    description: File with the client certificate's key. Only its path is ever shown.
-    type: path
-    default: /etc/kubernetes/pki/etcd/healthcheck-client.key
-  timeout:
-    description: Seconds that one request may take.
-    type: float
-    default: 2.0
+extends_documentation_fragment:
+  - quorum.kubeadm.etcd_api
 attributes:
   check_mode:
     description: Runs the same in check mode, nothing is ever changed.
@@ -130,28 +109,15 @@ etcd:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_api import EtcdApi, tls_transport
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_health import observe
-
-PKI = "/etc/kubernetes/pki/etcd/"
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_options import OPTIONS, connector
 
 
 def main() -> None:
     """Read and return."""
-    module = AnsibleModule(
-        argument_spec={
-            "endpoints": {"type": "list", "elements": "str", "default": ["https://127.0.0.1:2379"]},
-            "ca": {"type": "path", "default": PKI + "ca.crt"},
-            "cert": {"type": "path", "default": PKI + "healthcheck-client.crt"},
-            "key": {"type": "path", "default": PKI + "healthcheck-client.key", "no_log": False},
-            "timeout": {"type": "float", "default": 2.0},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     try:
-        transport = tls_transport(params["ca"], params["cert"], params["key"])
-        sample = observe(params["endpoints"], lambda url: EtcdApi(url, transport, params["timeout"]))
+        sample = observe(module.params["endpoints"], connector(module.params))
     except KubeadmError as exc:
         module.fail_json(**exc.result())
     module.exit_json(changed=False, etcd=sample.result())

@@ -100,6 +100,21 @@ def covered(spans: Iterable[tuple[float, float]]) -> float:
     return total
 
 
+def _alone(spans: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, float]:
+    """By task, the time in which no other task was running: what the whole run would be shorter without it."""
+    edges = [(at, ends, task) for task, pairs in spans.items() for pair in pairs for ends, at in enumerate(pair)]
+    running: dict[str, int] = {}
+    found, reached = dict.fromkeys(spans, 0.0), 0.0
+    for at, ends, task in sorted(edges):
+        if len(running) == 1:
+            found[next(iter(running))] += at - reached
+        running[task] = running.get(task, 0) + (-1 if ends else 1)
+        if not running[task]:
+            del running[task]
+        reached = at
+    return {task: round(seconds, 3) for task, seconds in found.items()}
+
+
 def parse_calls(lines: Iterable[bytes]) -> list[Call]:
     """The records that the workers wrote. A line cut off by a killed worker is left out."""
     calls = []
@@ -120,6 +135,7 @@ def aggregate(runs: Sequence[TaskRun], calls: Sequence[Call], names: Mapping[str
 
     totals = rows(lambda _item: "all").get("all", Row().result())
     by_task = _grouped(runs, calls, lambda item: item.task)
+    alone = _alone({task: row.spans for task, row in by_task.items()})
     items: list[TaskRun | Call] = [*runs, *calls]
     roles = {item.task: item.role for item in items}
     return {
@@ -131,7 +147,9 @@ def aggregate(runs: Sequence[TaskRun], calls: Sequence[Call], names: Mapping[str
         "hosts": rows(lambda item: item.host),
         "roles_hosts": _nested(runs, calls),
         "tasks": [
-            {"role": roles[task], "name": names.get(task, ""), **row.result()} for task, row in by_task.items() if task
+            {"role": roles[task], "name": names.get(task, ""), **row.result(), "alone": alone[task]}
+            for task, row in by_task.items()
+            if task
         ],
     }
 

@@ -38,15 +38,26 @@ insecure = true
 """
 
 
+# What only a control plane runs.
+CONTROL_PLANE_IMAGES = ("/kube-apiserver:", "/kube-controller-manager:", "/kube-scheduler:", "/etcd:")
+LIST_IMAGES = "ctr -n k8s.io images ls -q"
+IMPORTS = ("images | ", "pulls | ")
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """A run through one source: seconds of the first and of the second run, MiB that the hosts fetched."""
+    """A run through one source: seconds of the first and of the second run, MiB that the hosts fetched.
+
+    imports: the tasks that import or pull images, in seconds: added up over the hosts, on the clock, and the part of
+    that in which nothing else was done anywhere.
+    """
 
     suite: str
     source: str
     first: float = 0.0
     second: float = 0.0
     fetched: dict[str, float] = field(default_factory=dict)
+    imports: dict[str, float] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -141,16 +152,19 @@ class Sources:
         log(f"source-{suite}-{source}", run.text)
         if run.status or not run.verify.get("ok"):
             return Outcome(suite, source, first, problem=run.problem() or f"verify: {run.verify.get('counts')}")
-        fetched = {name: self._mib(source, publisher, name) for name in ("cp2", "w1")}
+        fetched = {name: self._mib(source, publisher, name) for name in MACHINES[1:]}
         again, second = self.play(variables)
         log(f"source-{suite}-{source}-again", again.text)
         escaped = {name: count for name, count in publishing.escapes(self.settings, MACHINES).items() if count}
+        foreign = [ref for ref in inside(self.settings, "w1", LIST_IMAGES).split() if is_control_plane_image(ref)]
         problem = again.problem()
         if not problem and again.changed():
             problem = f"the second run changed {again.changed()}"
         if not problem and escaped:
             problem = f"packets tried to leave the lab: {escaped}"
-        return Outcome(suite, source, first, second, fetched, problem)
+        if not problem and foreign:
+            problem = f"the worker has images of control planes: {foreign}"
+        return Outcome(suite, source, first, second, fetched, imports(run.budget), problem)
 
     def _mib(self, source: str, publisher: Publisher, name: str) -> float:
         """What came to a host: by the servers' log, or of a bundle what lies there now."""
@@ -185,6 +199,18 @@ class Sources:
                 yield name, f"not told: {words}"
             else:
                 yield name, f"services were started on {touched}" if touched else ""
+
+
+def is_control_plane_image(ref: str) -> bool:
+    """By its name; digests name no image."""
+    return any(name in ref for name in CONTROL_PLANE_IMAGES)
+
+
+def imports(budget: dict[str, Any]) -> dict[str, float]:
+    """Seconds of the tasks that bring images, from the report of the callback call_budget."""
+    rows = [row for row in budget["tasks"] if row["name"].startswith(IMPORTS)]
+    return {name: sum(row[key] for row in rows) for name, key in
+            (("all hosts", "call_seconds"), ("clock", "wall"), ("alone", "alone"))}  # fmt: skip
 
 
 def log(name: str, text: str) -> None:

@@ -102,11 +102,11 @@ def test_a_goal_is_met_up_to_its_value(value: float | None, met: str) -> None:
 
 def test_report_of_good_runs() -> None:
     runs = [run for pair in range(3) for run in (site(pair, 60.0), baseline(pair, 50.0), second(pair, 8.0))]
-    text = render(results("site", *runs), None, None)
+    text = render({"site": results("site", *runs)})
     assert "| site.yml / baseline.sh, median of the pairs | 1.2 | ≤ 1.3 (1.2 is the aim) | yes |" in text
     assert "| second run, tasks that changed something, most | 0 | ≤ 0 | yes |" in text
     assert "Failed runs: none of 9." in text
-    assert "Not measured yet: small, faults, vrrp." in text
+    assert "Not measured yet: small, sources, faults, vrrp." in text
 
 
 def test_report_tells_what_went_wrong() -> None:
@@ -119,7 +119,7 @@ def test_report_tells_what_went_wrong() -> None:
         "tail": ["fatal: cp2 is gone", "PLAY RECAP"],
     }
     runs = [site(0, 90.0), baseline(0, 50.0), second(0, 30.0, 2, ("cp1: etcd",)), bad]
-    text = render(results("site", *runs), None, None)
+    text = render({"site": results("site", *runs)})
     assert "| site.yml / baseline.sh, median of the pairs | 1.8 | ≤ 1.3 (1.2 is the aim) | **no** |" in text
     assert "| second run, tasks that changed something, most | 2 | ≤ 0 | **no** |" in text
     assert "| second run, processes restarted, most | 1 | ≤ 0 | **no** |" in text
@@ -130,7 +130,7 @@ def test_report_tells_what_went_wrong() -> None:
 
 def test_a_failed_pair_is_not_a_pair() -> None:
     bad = {**baseline(0, 1.0), "failed": True, "tail": []}
-    text = render(results("site", site(0, 60.0), bad), None, None)
+    text = render({"site": results("site", site(0, 60.0), bad)})
     assert "| site.yml / baseline.sh, median of the pairs | not measured |" in text
 
 
@@ -142,7 +142,7 @@ def fault(scenario: str, during: float, gap: float, lost: int = 0) -> dict[str, 
 def test_the_worst_gap_decides() -> None:
     name = "control-plane-frozen"
     runs = [fault(name, 1.0, 2.0), fault(name, 1.5, 5.0), fault(name, 3.0, 3.0, lost=1)]
-    text = render(None, None, results("faults", *runs))
+    text = render({"faults": results("faults", *runs)})
     row, each = (line for line in text.splitlines() if "a control plane frozen" in line)
     assert "| 3 | 1.5 | 3.0 | yes | 3.0 | 5.0 | **no** | ≤ 4 s | 1 of 300 |" in row
     assert "| 1.00 / 2.00, 1.50 / 5.00, 3.00 / 3.00 |" in each
@@ -161,7 +161,7 @@ def test_the_gap_of_the_fault_ends_with_it() -> None:
 
 def test_every_scenario_has_its_row_even_when_nothing_was_measured() -> None:
     text = render(
-        None, None, results("faults", {"scenario": "haproxy-killed", "number": 0, "failed": True, "error": "x"})
+        {"faults": results("faults", {"scenario": "haproxy-killed", "number": 0, "failed": True, "error": "x"})}
     )
     assert all(scenario.goal.what in text for scenario in SCENARIOS)
     assert "- haproxy-killed 1: x" in text
@@ -196,11 +196,24 @@ def test_the_curve_of_the_advert_interval_tells_gaps_moves_and_failures() -> Non
     shared = {"processes": 16, "stress_seconds": 60.0}
     good = {**shared, "interval": 0.2, "gaps": [0.7, 0.9, 0.8], "false_failovers": 2, "failed": False}
     bad = {**shared, "interval": 0.5, "failed": True, "error": "nobody took over"}
-    text = render(None, None, None, results("vrrp", good, bad))
+    text = render({"vrrp": results("vrrp", good, bad)})
     assert "| 0.2 | 0.8 | 0.9 | 0.70, 0.90, 0.80 | 2 |" in text
     assert "Failed runs: 1 of 2." in text
     assert "adverts every 0.5 s" in text
     assert "nobody took over" in text
+
+
+def test_sources_are_compared_by_their_medians() -> None:
+    def of(kind: str, first: float, problem: str = "") -> dict[str, Any]:
+        fetched = {"cp1": 500.0, "cp2": 326.4, "cp3": 326.0, "w1": 215.2}
+        spent = {"all hosts": 60.0, "clock": 25.0, "alone": 3.4}
+        more = {"failed": bool(problem), "error": problem} if problem else {"failed": False}
+        return {"kind": kind, "number": 0, "first": first, "second": 15.0, "fetched": fetched, "imports": spent, **more}
+
+    runs = [of("bundle", 140.0), of("bundle", 150.0), of("public", 9.0, "packets tried to leave the lab")]
+    text = render({"sources": results("sources", *runs)})
+    assert "| bundle | 2 | 145 | 15 | 500, 326, 326 | 215 | 60 | 25 | 3 |" in text
+    assert "- public 1: packets tried to leave the lab" in text
 
 
 class Balancers:

@@ -244,3 +244,16 @@ def test_vip_on_no_network_of_the_load_balancer() -> None:
     assert not world.findings("vip")
     world.cluster["kube_vip_interface"] = "eth7"
     assert {finding.found for finding in world.findings("vip")} == {"it has no interface eth7"}
+
+
+def test_a_node_without_a_default_route_is_named() -> None:
+    world = blank()
+    assert not world.findings("route")
+    world.nodes["w2"]["default_route"] = None
+    world.nodes["lb1"]["default_route"] = None
+    found = world.only_finding("route", "warning")
+    assert found.host == "w2"
+    assert "no default route" in found.found
+    assert "10.96.0.0/12" in found.next_step
+    world.nodes["w2"]["addresses"] = []
+    assert not world.findings("route"), "nothing is said of what is not known"

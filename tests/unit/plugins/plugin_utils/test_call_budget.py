@@ -38,6 +38,13 @@ def test_order_does_not_matter(runs: list[core.TaskRun]) -> None:
     assert report["skip_share"] == pytest.approx(1 / 3, abs=1e-4)
 
 
+def test_the_time_in_which_a_task_ran_alone() -> None:
+    first, second = run("a", "r", "ok", 0, 10), run("b", "s", "ok", 4, 6)
+    third, at_once = run("b", "r", "ok", 9, 12), run("c", "s", "ok", 12, 12)
+    report: Any = core.aggregate([first, second, third, at_once], [], {}, 12.0)
+    assert {row["role"]: (row["wall"], row["alone"]) for row in report["tasks"]} == {"r": (12, 10), "s": (2, 0)}
+
+
 def test_lines_survive_a_cut_and_stay_small() -> None:
     call = core.Call("h" * 5000, "r" * 5000, "t" * 5000, "exec", True, 10**12, 10**12, 1.5)
     assert len(call.line()) < 4096
