@@ -26,6 +26,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.host_settings impor
     Setting,
     apply_settings,
     edited,
+    plan_booleans,
     plan_hostname,
     plan_modules,
     plan_swap,
@@ -84,6 +85,7 @@ SPEC: dict[str, Any] = {
     "absent": {"type": "list", "elements": "str", "default": []},
     "kernel_modules": {"type": "list", "elements": "str", "default": []},
     "sysctls": {"type": "dict", "default": {}},
+    "selinux_booleans": {"type": "list", "elements": "str", "default": []},
     "swap": {"type": "str", "choices": ["keep", "off"], "default": "keep"},
     "hostname": {"type": "str"},
     "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
@@ -153,6 +155,7 @@ def make_plan(host: Host, files: Files, params: dict[str, Any]) -> Plan:
     directories, wanted = entries_of(params)
     settings = plan_modules(Kernel(host), params["kernel_modules"])
     settings += plan_sysctls(host, params["sysctls"], modules_come=bool(settings))
+    settings += plan_booleans(host, params["selinux_booleans"])
     if params["swap"] == "off":
         settings += plan_swap(host)
         wanted += edited(host, "/etc/fstab", without_swap(host.read_text("/etc/fstab") or ""))

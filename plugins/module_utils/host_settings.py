@@ -24,12 +24,14 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kernel import 
 
 MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 SYSCTL = re.compile(r"[a-z0-9_]+([./][A-Za-z0-9_-]+)+")
+BOOLEAN = re.compile(r"[a-z][a-z0-9_]{0,63}")
+BOOLEANS = "/sys/fs/selinux/booleans"
 HOSTNAME = re.compile(r"(?=.{1,63}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One live setting that differs. kind: module, sysctl, swap or hostname."""
+    """One live setting that differs. kind: module, sysctl, boolean (SELinux's), swap or hostname."""
 
     kind: str
     name: str
@@ -87,6 +89,16 @@ def plan_sysctls(host: Host, wanted: dict[str, str], *, modules_come: bool) -> l
     return settings
 
 
+def plan_booleans(host: Host, names: list[str]) -> list[Setting]:
+    """SELinux booleans that are off. Where SELinux is not there, nothing needs them; one it does not know, neither."""
+    bad = [name for name in names if not BOOLEAN.fullmatch(name)]
+    if bad:
+        found = repr(bad[0][:80])
+        raise InputError("this is no SELinux boolean", found=found, next_step="correct `selinux_booleans`")
+    have = {name: (host.read_text(f"{BOOLEANS}/{name}") or "").split() for name in names}
+    return [Setting("boolean", name, "off", "on") for name, values in have.items() if values and values[0] != "1"]
+
+
 def plan_swap(host: Host) -> list[Setting]:
     devices = parse_swaps(host.read_text("/proc/swaps") or "")
     return [Setting("swap", "off", " ".join(devices), "off")] if devices else []
@@ -122,23 +134,27 @@ def edited(host: Host, path: str, content: str) -> list[Entry]:
 def apply_settings(host: Host, settings: list[Setting]) -> None:
     modules = [s.name for s in settings if s.kind == "module"]
     if modules:
-        answer = host.run(["modprobe", "-a", "--", *modules])
-        if answer.code:
-            raise CommandError(
-                f"modprobe could not load {', '.join(modules)}", found=answer.text, next_step="look at `dmesg`"
-            )
+        said = f"modprobe could not load {', '.join(modules)}"
+        _must(host, ["modprobe", "-a", "--", *modules], 60, said, "look at `dmesg`")
+    booleans = [f"{s.name}={s.new}" for s in settings if s.kind == "boolean"]
+    if booleans:
+        # -P, because otherwise they are forgotten at the next boot.
+        said = f"SELinux did not take {', '.join(booleans)}"
+        _must(host, ["setsebool", "-P", *booleans], 120, said, "look at `ausearch -m avc`")
     for setting in settings:
         if setting.kind == "sysctl":
             _write_sysctl(host, setting)
         elif setting.kind == "hostname":
             socket.sethostname(setting.new)
         elif setting.kind == "swap":
-            answer = host.run(["swapoff", "-a"], timeout=600)
-            if answer.code:
-                next_step = "free memory, then run again"
-                raise CommandError(
-                    "swap could not be turned off", where=str(setting.old), found=answer.text, next_step=next_step
-                )
+            said = f"swap on {setting.old} could not be turned off"
+            _must(host, ["swapoff", "-a"], 600, said, "free memory, then run again")
+
+
+def _must(host: Host, argv: list[str], timeout: float, said: str, next_step: str) -> None:
+    answer = host.run(argv, timeout=timeout)
+    if answer.code:
+        raise CommandError(said, found=answer.text, next_step=next_step)
 
 
 def _write_sysctl(host: Host, setting: Setting) -> None:

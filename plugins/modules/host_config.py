@@ -91,6 +91,11 @@ options:
     description: Sysctls to set live. Write a file below C(/etc/sysctl.d) to keep them.
     type: dict
     default: {}
+  selinux_booleans:
+    description: SELinux booleans to turn on for good. Ignored where SELinux is off or does not know them.
+    type: list
+    elements: str
+    default: []
   swap:
     description: V(off) turns swap off and comments out the swap lines of C(/etc/fstab).
     type: str

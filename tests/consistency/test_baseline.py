@@ -55,6 +55,7 @@ VALUES = {
     "__kube_lb_vrid": 100,
     # The lab's Debian 13.
     "__kube_lb_check_seconds": 0.3,
+    "__kube_lb_os": load("roles/kube_lb/vars/Debian.yml"),
     "kube_lb_peers": [PLACES["PEERS"]],
     "kube_lb_backends": {},
 }  # fmt: skip

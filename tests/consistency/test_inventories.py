@@ -128,7 +128,8 @@ def test_colocated_haproxy_and_keepalived(tmp_path: Path) -> None:
     play |= {
         "hosts": "kube_lb",
         "connection": "local",
-        "vars": play["vars"] | {"kube_lb_interface": "eth0", "kube_lb_ca": "a CA", "ansible_become": False},
+        "vars": play["vars"]
+        | {"role_path": str(role), "kube_lb_interface": "eth0", "kube_lb_ca": "a CA", "ansible_become": False},
         "vars_files": [
             str(ROOT / "playbooks" / "group_vars" / "all.yml"),
             *(str(ROOT / "roles" / name / "defaults" / "main.yml") for name in ("kube", "kube_lb")),

@@ -208,7 +208,7 @@ def is_control_plane_image(ref: str) -> bool:
 
 def imports(budget: dict[str, Any]) -> dict[str, float]:
     """Seconds of the tasks that bring images, from the report of the callback call_budget."""
-    rows = [row for row in budget["tasks"] if row["name"].startswith(IMPORTS)]
+    rows = [row for row in budget["tasks"] if row["name"].rpartition(" : ")[2].startswith(IMPORTS)]
     return {name: sum(row[key] for row in rows) for name, key in
             (("all hosts", "call_seconds"), ("clock", "wall"), ("alone", "alone"))}  # fmt: skip
 

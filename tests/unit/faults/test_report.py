@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.faults.__main__ import CAMPAIGNS
 from tests.faults.report import SECTIONS, render
+from tests.faults.sources import imports, is_control_plane_image
 
 MACHINE = {"cores": 2, "processor": "p", "memory_gib": 1.0, "system": "s", "kernel": "k"}
 
@@ -45,3 +46,19 @@ def test_sources() -> None:
     assert "Where the software comes from: trixie" in text
     assert "| public | 130 | 13 | 300 | - | verified, then unchanged; nothing left the lab |" in text
     assert "| a portal | **no** |" in text
+
+
+def test_what_the_images_cost_is_taken_from_the_report_of_the_run() -> None:
+    def task(name: str) -> dict[str, Any]:
+        return {"name": name, "call_seconds": 20.5, "wall": 9.0, "alone": 2.0}
+
+    names = ("quorum.kubeadm.kube_bundle : images | Import the release's images", "kube_bundle : pulls | Pull them")
+    budget = {"tasks": [*map(task, names), task("quorum.kubeadm.kubelet : Kubelet | images | not this")]}
+    assert imports(budget) == {"all hosts": 41.0, "clock": 18.0, "alone": 4.0}
+
+
+def test_images_that_a_worker_must_not_have() -> None:
+    assert is_control_plane_image("registry.k8s.io/kube-apiserver:v1.36.3")
+    assert is_control_plane_image("mirror.example/etcd:3.6.16-0")
+    assert not is_control_plane_image("registry.k8s.io/kube-proxy:v1.36.3")
+    assert not is_control_plane_image("sha256:0123")

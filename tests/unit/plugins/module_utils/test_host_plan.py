@@ -25,6 +25,7 @@ def params(**given: Any) -> dict[str, Any]:
         "absent": [],
         "kernel_modules": [],
         "sysctls": {},
+        "selinux_booleans": [],
         "swap": "keep",
         "hostname": None,
         "units": [],

@@ -133,6 +133,23 @@ def test_swap_is_turned_off_when_it_is_on(tmp_path: Path) -> None:
         subject.apply_settings(host, settings)
 
 
+def test_an_selinux_boolean_is_turned_on_for_good_where_it_is_off(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path, {"setsebool": ok()})
+    assert subject.plan_booleans(host, ["haproxy_connect_any"]) == [], "no SELinux"
+    host.write("/sys/fs/selinux/booleans/haproxy_connect_any", "0 0")
+    settings = subject.plan_booleans(host, ["haproxy_connect_any", "unknown_here"])
+    assert [setting.text for setting in settings] == ["boolean haproxy_connect_any: off -> on"]
+    subject.apply_settings(host, settings)
+    assert host.commands() == ["setsebool -P haproxy_connect_any=on"]
+    host.write("/sys/fs/selinux/booleans/haproxy_connect_any", "1 1")
+    assert subject.plan_booleans(host, ["haproxy_connect_any"]) == []
+    with pytest.raises(InputError, match="no SELinux boolean"):
+        subject.plan_booleans(host, ["../enforce"])
+    host.programs["setsebool"] = Result(1, "", "Permission denied")
+    with pytest.raises(CommandError, match="Permission denied"):
+        subject.apply_settings(host, settings)
+
+
 def test_hostname(tmp_path: Path) -> None:
     assert subject.plan_hostname(os.uname().nodename.lower()) == []
     assert subject.plan_hostname("another-name-1")[0].text.endswith("-> another-name-1")
