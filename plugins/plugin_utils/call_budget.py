@@ -134,10 +134,11 @@ def aggregate(runs: Sequence[TaskRun], calls: Sequence[Call], names: Mapping[str
         return {name: row.result() for name, row in _grouped(runs, calls, key).items()}
 
     totals = rows(lambda _item: "all").get("all", Row().result())
-    by_task = _grouped(runs, calls, lambda item: item.task)
+    # By name: a file that is included for every host by itself makes a task for each of them.
+    known = [item for item in (*runs, *calls) if item.task]
+    called = {item.task: f"{item.role}\n{names.get(item.task, '')}" for item in known}
+    by_task = _grouped(runs, calls, lambda item: called.get(item.task, ""))
     alone = _alone({task: row.spans for task, row in by_task.items()})
-    items: list[TaskRun | Call] = [*runs, *calls]
-    roles = {item.task: item.role for item in items}
     return {
         "format": 1,
         "wall": round(wall, 3),
@@ -147,7 +148,7 @@ def aggregate(runs: Sequence[TaskRun], calls: Sequence[Call], names: Mapping[str
         "hosts": rows(lambda item: item.host),
         "roles_hosts": _nested(runs, calls),
         "tasks": [
-            {"role": roles[task], "name": names.get(task, ""), **row.result(), "alone": alone[task]}
+            {**dict(zip(("role", "name"), task.split("\n", 1))), **row.result(), "alone": alone[task]}
             for task, row in by_task.items()
             if task
         ],

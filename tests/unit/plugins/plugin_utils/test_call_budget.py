@@ -45,6 +45,16 @@ def test_the_time_in_which_a_task_ran_alone() -> None:
     assert {row["role"]: (row["wall"], row["alone"]) for row in report["tasks"]} == {"r": (12, 10), "s": (2, 0)}
 
 
+def test_a_task_that_was_included_for_each_host_is_one() -> None:
+    runs = [core.TaskRun(host, "r", f"id-{host}", "ok", 0, 5) for host in ("a", "b")]
+    other = core.TaskRun("a", "r", "id", "ok", 4, 6)
+    report: Any = core.aggregate(
+        [*runs, other], [], {"id-a": "r : Import", "id-b": "r : Import", "id": "r : Start"}, 6.0
+    )
+    seen = {row["name"]: (row["tasks"], row["wall"], row["alone"]) for row in report["tasks"]}
+    assert seen == {"r : Import": (2, 5.0, 4.0), "r : Start": (1, 2.0, 1.0)}
+
+
 def test_lines_survive_a_cut_and_stay_small() -> None:
     call = core.Call("h" * 5000, "r" * 5000, "t" * 5000, "exec", True, 10**12, 10**12, 1.5)
     assert len(call.line()) < 4096
