@@ -15,14 +15,12 @@ from . import etcd_changes as changes
 from .errors import ApiError, KubeadmError, RefusedError, UnreachableError
 from .etcd_claims import Claim, Mark
 from .etcd_health import Sample
-from .etcd_world import PAUSE, Outcome, World, initial_cluster, lag, outcome
+from .etcd_world import LAG_SPACING, PAUSE, Outcome, World, initial_cluster, lag, outcome
 from .membership import Join, Plan, by_urls
 from .membership_steps import AddLearner, Promote, Remove, Start
 from .orphans import JOIN, SWEEP
 from .quorum import LAG_LIMIT, Cluster, Member
 
-# The lag is looked at twice, so far apart.
-LAG_SPACING = 0.5
 # The removal of a learner that was given up may take so long.
 PATIENCE = 15.0
 
