@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import etcd_claims
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError, RefusedError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_health import Sample
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_join import join
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_leave import leave
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_sweep import sweep
@@ -331,7 +332,7 @@ def test_a_join_that_comes_back_at_the_last_moment_wins() -> None:
     world = etcd.world(host="another")
     look, looks = world.look, []
 
-    def claimed_late() -> object:
+    def claimed_late() -> Sample:
         looks.append(1)
         if len(looks) == 3:
             etcd.leases[99] = (120, etcd.now + 120)
