@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,7 +29,8 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.membership_steps im
 from ansible_collections.quorum.kubeadm.plugins.module_utils.quorum import Cluster, Member, quorum
 
 MOST = 9
-MANY = settings(max_examples=400, deadline=None)
+# A campaign asks for more of them.
+MANY = settings(max_examples=int(os.environ.get("MEMBERSHIP_EXAMPLES", "400")), deadline=None)
 FRESH = itertools.count(0x1000)
 
 
