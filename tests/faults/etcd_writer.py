@@ -47,7 +47,8 @@ class Writer:
         """End, when the last write has been answered."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(4 * TIMEOUT)
+            if thread.ident is not None:
+                thread.join(4 * TIMEOUT)
 
     def _write(self, stream: int) -> None:
         connection: http.client.HTTPSConnection | None = None
