@@ -33,8 +33,8 @@ METRICS_URL = re.compile(r"https?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,80}", re.ASCII)
 # What would make the member begin a cluster of its own, or find one elsewhere.
 FORBIDDEN = ("ETCD_INITIAL_", "ETCD_DISCOVERY", "ETCD_FORCE_NEW_CLUSTER", "ETCD_UNSAFE_", "ETCD_CONFIG_FILE")
-# As kubeadm sets them for stacked etcd: a damaged member does not start, watches of the API server stay fresh. These are
-# what etcd_extra_env may replace.
+# As kubeadm sets them for stacked etcd: a damaged member does not start, the watches of API servers stay fresh. These
+# are what etcd_extra_env may replace.
 RECOMMENDED = {
     "ETCD_FEATURE_GATES": "InitialCorruptCheck=true",
     "ETCD_WATCH_PROGRESS_NOTIFY_INTERVAL": "5s",
