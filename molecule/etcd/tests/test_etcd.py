@@ -15,10 +15,8 @@ NAMES = ["etcd1", "etcd2", "etcd3", "etcd4"]
 MEMBERS = ["etcd1", "etcd2", "etcd4"]
 testinfra_hosts = [f"ssh://{name}" for name in MEMBERS]
 PKI = "/etc/kubernetes/pki"
-ETCDCTL = (
-    f"etcdctl --cacert {PKI}/etcd/ca.crt --cert {PKI}/etcd/healthcheck-client.crt "
-    f"--key {PKI}/etcd/healthcheck-client.key --endpoints https://127.0.0.1:2379"
-)
+CLIENT = f"--cert {PKI}/etcd/healthcheck-client.crt --key {PKI}/etcd/healthcheck-client.key"
+ETCDCTL = f"etcdctl --cacert {PKI}/etcd/ca.crt {CLIENT} --endpoints https://127.0.0.1:2379"
 
 
 @pytest.fixture
@@ -85,7 +83,7 @@ def test_the_same_ca_and_the_right_names(host: Host) -> None:
     assert mine == machine("etcd2").check_output(f"sha256sum {PKI}/etcd/ca.crt {PKI}/etcd/ca.key")
     address = host.check_output("hostname -I").split()[0]
     for name in ("localhost", "127.0.0.1", address):
-        probe = f"curl -sS --cacert {PKI}/etcd/ca.crt --cert {PKI}/etcd/healthcheck-client.crt --key {PKI}/etcd/healthcheck-client.key"
+        probe = f"curl -sS --cacert {PKI}/etcd/ca.crt {CLIENT}"
         assert '"true"' in host.check_output(f"{probe} https://{name}:2379/health"), name
     refused = host.run(f"curl -sS --cacert {PKI}/etcd/ca.crt https://127.0.0.1:2379/health")
     assert refused.rc != 0, "without a client's certificate nobody gets an answer"
