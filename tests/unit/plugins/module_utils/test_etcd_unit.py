@@ -58,12 +58,39 @@ def test_it_starts_without_waiting_and_tells_why_it_failed(tmp_path: Path) -> No
     ]
     assert etcd.failure() == ""
     log = ok("listen tcp: address already in use\n")
-    etcd, host = unit(tmp_path, {"systemctl show": ok("failed\n"), "journalctl": log})
+    etcd, host = unit(tmp_path, {"systemctl show": ok("ActiveState=failed\nNRestarts=0\n"), "journalctl": log})
     assert etcd.failure() == "etcd.service failed; the end of its log:\nlisten tcp: address already in use"
     assert "--lines=20" in host.calls[-1]
     etcd, _host = unit(tmp_path, {"systemctl start": Result(5, "", "Unit etcd.service not found.")})
     with pytest.raises(CommandError, match=r"Unit etcd\.service not found"):
         etcd.start()
+
+
+@pytest.mark.parametrize(
+    ("state", "restarts", "told"),
+    [("activating", 2, False), ("activating", 3, True), ("active", 3, False), ("inactive", 0, False)],
+)
+def test_a_unit_that_comes_up_again_and_again_is_not_waited_for(
+    tmp_path: Path, state: str, restarts: int, told: bool
+) -> None:
+    shown = ok(f"ActiveState={state}\nNRestarts={restarts}\n")
+    etcd, _host = unit(tmp_path, {"systemctl show": shown, "journalctl": ok("panic: no space left on device\n")})
+    said = etcd.failure()
+    assert ("ended 3 times since it was started" in said) is told
+    assert ("no space left on device" in said) is told
+
+
+def test_the_unit_of_a_new_cluster(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path, {"systemctl": ok()})
+    etcd = subject.FirstUnit(host, "etcd.service", "/etc/etcd/initial.env", "/var/lib/etcd")
+    assert (etcd.initial(), etcd.has_data()) == (None, False)
+    etcd.write("A=1\n")
+    etcd.write("A=2\n")
+    assert (etcd.initial(), host.names("/etc/etcd")) == ("A=2\n", ["initial.env"])
+    host.write("/var/lib/etcd/member-removed-8e9e05c52164694d/snap/db", "")
+    assert not etcd.has_data()
+    host.write("/var/lib/etcd/something/else", "")
+    assert etcd.has_data()
 
 
 def test_the_data_of_a_learner_that_was_given_up_are_set_aside(tmp_path: Path) -> None:
