@@ -78,6 +78,12 @@ def read_manifests(host: Host, folder: str = "/etc/kubernetes/manifests") -> dic
     return manifests
 
 
+def etcd_servers(text: str) -> list[str]:
+    """The etcd members that a manifest of the API server names."""
+    found = re.search(r"--etcd-servers=([^\s\"']+)", text)
+    return found.group(1).split(",") if found else []
+
+
 def read_marker(host: Host) -> dict[str, Any] | None:
     """The operation of ours that has not finished, if any."""
     text = host.read_text(MARKER)
@@ -125,6 +131,7 @@ def read_kubernetes(host: Host) -> dict[str, Any]:
         "admin_conf": host.exists(f"{etc}/admin.conf"),
         "bootstrap_conf": host.exists(f"{etc}/bootstrap-kubelet.conf"),
         "manifests": read_manifests(host),
+        "etcd_servers": etcd_servers(host.read_text(f"{etc}/manifests/kube-apiserver.yaml") or ""),
         "marker": read_marker(host),
         "etcd_data": directory_state(host, "/var/lib/etcd"),
         "pods_dir": directory_state(host, "/var/lib/kubelet/pods"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import evidence as ev
+from .etcd_plan import EXTERNAL, EtcdPlan, decide_external, decide_stacked, topology_of
 from .evidence import Evidence
 from .facts import Node
 from .findings import FATAL, Finding, fatal, warning
@@ -25,6 +26,7 @@ JOINING = (INIT, JOIN_CONTROL_PLANE, JOIN_WORKER)
 RECEIPTS = ("kube_host",)
 NODE_RECEIPTS = ("kube_bundle_files", "containerd", "kube_bundle_images", "kubelet")
 LB_RECEIPTS = ("kube_lb",)
+ETCD_RECEIPTS = ("kube_bundle_files", "etcd")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class SitePlan:
     hosts: every host of the play to its action. ca_pem: the cluster's CA when it is known. live: control planes
     whose own address answers. node_ips: every host of the inventory. extra: hosts that hold a part of the cluster
     which the inventory does not give them. prepared: hosts on which everything is proven that site prepares there.
-    resumes: control planes whose join was interrupted when etcd had begun there.
+    resumes: control planes whose join was interrupted when etcd had begun there. etcd: what becomes of etcd.
     """
 
     state: str
@@ -48,6 +50,7 @@ class SitePlan:
     extra: tuple[str, ...] = ()
     prepared: tuple[str, ...] = ()
     resumes: tuple[str, ...] = ()
+    etcd: EtcdPlan = field(default_factory=EtcdPlan)
     findings: tuple[Finding, ...] = ()
 
     def joins(self, host: str) -> bool:
@@ -68,6 +71,7 @@ class SitePlan:
             "extra": list(self.extra),
             "prepared": list(self.prepared),
             "resumes": list(self.resumes),
+            **self.etcd.as_dict(),
         }
 
 
@@ -87,6 +91,7 @@ def _refused(inputs: Inputs, nodes: Mapping[str, Node], findings: list[Finding])
 def _found(evidence: Evidence, nodes: Mapping[str, Node]) -> str:
     """The evidence in words, three hosts at most."""
     lines = [f"{host}: {', '.join(words)}" for host, words in sorted(evidence.traces.items())]
+    lines += [f"{host}: {', '.join(words)}" for host, words in sorted(evidence.stored.items())]
     lines += [f"{host}: {', '.join(ev.traces(nodes[host].kubernetes))}" for host in sorted(evidence.starters)]
     more = f"; and {len(lines) - 3} more hosts" if len(lines) > 3 else ""
     sick = [f"{', '.join(evidence.sick)} answers, but is not ready"] if evidence.sick else []
@@ -251,7 +256,17 @@ def _resumes(action: str, node: Node) -> bool:
 def is_prepared(host: HostInputs, node: Node) -> bool:
     """Whether every call that prepares the host is proven, and was made from what this run would make it from."""
     needed = RECEIPTS + NODE_RECEIPTS * host.is_kubernetes + LB_RECEIPTS * (LB in host.groups)
+    needed += ETCD_RECEIPTS * host.is_etcd_machine
     return bool(host.inputs) and all(node.receipts.get(name) == host.inputs for name in needed)
+
+
+def _etcd(inputs: Inputs, nodes: Mapping[str, Node], plan: SitePlan, evidence: Evidence) -> EtcdPlan:
+    """What becomes of etcd; nothing at all when the plan is refused as a whole."""
+    if topology_of(inputs) != EXTERNAL:
+        return decide_stacked(inputs, nodes)
+    if not plan.seed:
+        return EtcdPlan(EXTERNAL, {host.name: KEEP for host in inputs.members(ETCD) if host.name in nodes})
+    return decide_external(inputs, nodes, begin=plan.state == NEW and not evidence.live)
 
 
 def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
@@ -263,8 +278,10 @@ def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
         plan = _existing(inputs, nodes, evidence)
     else:
         plan = (_no_seed if evidence.vip_live else _dead)(inputs, nodes, evidence)
+    etcd = _etcd(inputs, nodes, plan, evidence)
     return replace(
         plan,
+        etcd=etcd,
         live=tuple(sorted(evidence.live)),
         vip_live=evidence.vip_live,
         vrid=vrid(str(inputs.vip)) if inputs.vip else None,
@@ -272,7 +289,7 @@ def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
         extra=_extra(inputs, nodes),
         resumes=tuple(name for name in sorted(nodes) if _resumes(plan.hosts.get(name, ""), nodes[name])),
         prepared=tuple(name for name in sorted(nodes) if is_prepared(inputs.hosts[name], nodes[name])),
-        findings=plan.findings + tuple(_unreachable(inputs, nodes)),
+        findings=plan.findings + etcd.findings + tuple(_unreachable(inputs, nodes)),
     )
 
 

@@ -1,0 +1,269 @@
+# Copyright: quorum.kubeadm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of each machine of an external etcd, from evidence. Pure: facts in, actions and findings out.
+
+Members found: never a bootstrap beside them. Data without a living cluster: refused, unless it is a beginning of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .etcd_look import EtcdLook, client_url
+from .facts import Node
+from .findings import Finding, fatal, warning
+from .pki import same_ca
+from .preflight_inputs import CONTROL_PLANE, ETCD, HostInputs, Inputs
+from .quorum import Member
+
+BOOTSTRAP, JOIN, KEEP, LEAVE, GONE, UNREACHABLE = "bootstrap", "join", "keep", "leave", "gone", "unreachable"
+BEGINS = (BOOTSTRAP, JOIN)
+STACKED, EXTERNAL = "stacked", "external"
+FIRST_START, JOINING = "new", "existing"
+DATA = "/var/lib/etcd"
+EMPTY = "find out whose data it is; when nothing of it is needed, move {path} away on {host}"
+
+
+@dataclass(frozen=True)
+class EtcdPlan:
+    """actions: every etcd machine of the play. ca_host: where the CA is, or is made. reader: where etcd answers.
+
+    unfinished: members that never started, and learners, of whichever topology. leave: machines to take out, in order.
+    endpoints: the members' client URLs when the run has ended. outdated: control planes whose API server names others.
+    """
+
+    topology: str = STACKED
+    actions: Mapping[str, str] = field(default_factory=dict)
+    ca_host: str = ""
+    reader: str = ""
+    unfinished: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """For a result: plain values, under the plan's names."""
+        return {
+            "topology": self.topology,
+            "etcd": dict(self.actions),
+            "etcd_ca_host": self.ca_host,
+            "etcd_reader": self.reader,
+            "etcd_unfinished": list(self.unfinished),
+            "etcd_leave": list(self.leave),
+            "etcd_endpoints": list(self.endpoints),
+            "etcd_outdated": list(self.outdated),
+        }
+
+
+def topology_of(inputs: Inputs) -> str:
+    """External as soon as a machine of the group etcd is no control plane."""
+    apart = set(inputs.names(ETCD)) - set(inputs.names(CONTROL_PLANE))
+    return EXTERNAL if apart else STACKED
+
+
+def find_look(inputs: Inputs, nodes: Mapping[str, Node], group: str = ETCD) -> tuple[str, EtcdLook | None]:
+    """The host through which etcd is seen best: with a majority behind it, then by name."""
+    looks = [(not look.linearizable, name, look) for name in inputs.names(group)
+             if name in nodes for look in [nodes[name].etcd] if look]  # fmt: skip
+    if not looks:
+        return "", None
+    _minority, name, look = min(looks, key=lambda entry: entry[:2])
+    return name, look
+
+
+def stored(inputs: Inputs, nodes: Mapping[str, Node]) -> dict[str, tuple[str, ...]]:
+    """Machines of an external etcd that hold something of a cluster, and what.
+
+    An etcd that answers and has no object of Kubernetes is no cluster yet: a first run was interrupted. Nor is a first
+    start of ours that has not ended.
+    """
+    if topology_of(inputs) == STACKED:
+        return {}
+    _name, seen = find_look(inputs, nodes)
+    if seen and seen.empty:
+        return {}
+    return {
+        host.name: (f"etcd data in {DATA}",)
+        for host in inputs.members(ETCD)
+        if host.name in nodes
+        and nodes[host.name].kubernetes.etcd_data == "present"
+        and nodes[host.name].kubernetes.etcd_initial != FIRST_START
+    }
+
+
+def _two_clusters(inputs: Inputs, nodes: Mapping[str, Node]) -> list[Finding]:
+    seen: dict[str, list[str]] = {}
+    for name in sorted(inputs.names(ETCD)):
+        look = nodes[name].etcd if name in nodes else None
+        if look and look.cluster_id:
+            seen.setdefault(look.cluster_id, []).append(name)
+    if len(seen) < 2:
+        return []
+    told = "; ".join(f"{', '.join(names)}: cluster {cluster}" for cluster, names in seen.items())
+    return [fatal("", "etcd", f"the etcd machines belong to different clusters: {told}", "keep one of them")]
+
+
+def _without_cluster(host: HostInputs, node: Node, begin: bool) -> tuple[str, list[Finding]]:
+    """No etcd answers anywhere."""
+    facts = node.kubernetes
+    if begin and (facts.etcd_initial or ("" if facts.etcd_data == "present" else FIRST_START)) == FIRST_START:
+        return BOOTSTRAP, []
+    if facts.etcd_data == "present" or facts.etcd_initial == JOINING:
+        found = f"{'an unfinished join' if facts.etcd_initial else f'etcd data in {DATA}'}, and no etcd answers"
+        step = f"start it (systemctl start etcd on the etcd machines), or {EMPTY.format(path=DATA, host=host.name)}"
+        return KEEP, [fatal(host.name, "etcd-data", found, step)]
+    found = "a blank etcd machine, and of the running cluster's etcd nothing is seen"
+    return KEEP, [fatal(host.name, "etcd", found, "put the other etcd machines into the run, and start etcd there")]
+
+
+def _new_member(host: HostInputs, node: Node, seen: EtcdLook) -> tuple[str, list[Finding]]:
+    """An etcd answers, and this machine is none of its members."""
+    facts, namesake = node.kubernetes, seen.named(host.name)
+    if namesake:
+        found = f"the member {host.name} is at {', '.join(namesake.peer_urls)}, the inventory says {host.node_ip}"
+        return KEEP, [
+            fatal(host.name, "etcd", found, "correct kube_node_ip, or give the new machine a name of its own")
+        ]
+    if facts.etcd_data == "present" and facts.etcd_initial != JOINING:
+        found = f"{DATA} is not empty, and the machine is no member of the etcd that answers"
+        return KEEP, [fatal(host.name, "etcd-data", found, EMPTY.format(path=DATA, host=host.name))]
+    return JOIN, []
+
+
+def _member(host: HostInputs, node: Node, member: Member) -> tuple[str, list[Finding]]:
+    """The machine is a member by its peer URL."""
+    facts = node.kubernetes
+    if facts.etcd_initial == FIRST_START:
+        return BOOTSTRAP, []
+    if facts.etcd_initial == JOINING or member.learner or not member.started:
+        return JOIN, []
+    if node.etcd:
+        return KEEP, []
+    if facts.etcd_data == "present":
+        return KEEP, [warning(host.name, "etcd", "its own etcd does not answer", "journalctl -u etcd tells why")]
+    # A member of a new cluster tells its client URLs when it starts for the first time.
+    if not member.client_urls:
+        return BOOTSTRAP, []
+    found = f"a member of etcd without its data: {DATA} is empty"
+    step = (
+        f"take it out and put another machine in: ansible-playbook playbooks/scale_etcd.yml -e etcd_remove={host.name}"
+    )
+    return KEEP, [fatal(host.name, "etcd-data", found, step)]
+
+
+def _judge(host: HostInputs, node: Node, seen: EtcdLook | None, begin: bool) -> tuple[str, list[Finding]]:
+    if seen is None:
+        return _without_cluster(host, node, begin)
+    member = seen.at(host.node_ip)
+    return _member(host, node, member) if member else _new_member(host, node, seen)
+
+
+def _leaves(host: HostInputs, node: Node | None, seen: EtcdLook | None, ca_pem: str) -> tuple[str, list[Finding]]:
+    """A machine that is to be taken out; one that was taken out by an earlier run is left alone."""
+    if seen is None:
+        return KEEP, [fatal(host.name, "etcd-remove", "no etcd answers", "start it, then run again")]
+    if seen.at(host.node_ip):
+        return LEAVE, []
+    facts = node.kubernetes if node else None
+    ours = bool(facts and facts.etcd_ca_pem and same_ca(facts.etcd_ca_pem, ca_pem))
+    if facts and ours:
+        return (LEAVE if facts.etcd_data == "present" else GONE), []
+    members = ", ".join(str(member) for member in seen.members)
+    found = f"it is no member of etcd (members {members})"
+    return KEEP, [fatal(host.name, "etcd-remove", found, "name a member in etcd_remove")]
+
+
+def _ca_host(inputs: Inputs, nodes: Mapping[str, Node]) -> str:
+    """The machine that has the CA, one whose etcd answers first; else the one that makes it. By name."""
+    names = [name for name in inputs.names(ETCD) if name in nodes and name not in inputs.etcd_remove]
+
+    def order(name: str) -> tuple[bool, bool, str]:
+        return not nodes[name].kubernetes.etcd_ca_pem, nodes[name].etcd is None, name
+
+    return min(names, key=order, default="")
+
+
+def _foreign(inputs: Inputs, nodes: Mapping[str, Node], ca_host: str) -> list[Finding]:
+    ca_pem = nodes[ca_host].kubernetes.etcd_ca_pem if ca_host else ""
+    findings = []
+    for host in (*inputs.members(ETCD), *inputs.members(CONTROL_PLANE)):
+        other = nodes[host.name].kubernetes.etcd_ca_pem if host.name in nodes else ""
+        if ca_pem and other and not same_ca(other, ca_pem):
+            found = f"the etcd CA in /etc/kubernetes/pki/etcd is not that of {ca_host}"
+            step = "find out whose it is; when nothing of it is needed, move /etc/kubernetes/pki/etcd away there"
+            findings.append(fatal(host.name, "foreign-etcd-ca", found, step))
+    return findings
+
+
+def _in_order(names: list[str], inputs: Inputs, seen: EtcdLook | None) -> tuple[str, ...]:
+    """Those that do not work first, the leader last."""
+
+    def order(name: str) -> tuple[bool, bool, str]:
+        member = seen.at(inputs.hosts[name].node_ip) if seen else None
+        return bool(member and member.leader), bool(member and member.healthy), name
+
+    return tuple(sorted(names, key=order))
+
+
+def _outdated(inputs: Inputs, nodes: Mapping[str, Node], endpoints: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            name
+            for name in inputs.names(CONTROL_PLANE)
+            if name in nodes and endpoints
+            for servers in [nodes[name].kubernetes.etcd_servers]
+            if servers and not nodes[name].kubernetes.marker and set(servers) != set(endpoints)
+        )
+    )
+
+
+def decide_stacked(inputs: Inputs, nodes: Mapping[str, Node]) -> EtcdPlan:
+    """etcd on the control planes: kubeadm does it; only what interrupted joins left is told."""
+    _name, seen = find_look(inputs, nodes, CONTROL_PLANE)
+    findings = [
+        fatal(name, "etcd-remove", "etcd is on the control planes", "remove the control plane as a node")
+        for name in inputs.etcd_remove
+    ]
+    return EtcdPlan(unfinished=seen.unfinished if seen else (), findings=tuple(findings))
+
+
+def decide_external(inputs: Inputs, nodes: Mapping[str, Node], begin: bool) -> EtcdPlan:
+    """begin: nothing speaks against a new cluster."""
+    reader, seen = find_look(inputs, nodes)
+    ca_host = _ca_host(inputs, nodes)
+    ca_pem = nodes[ca_host].kubernetes.etcd_ca_pem if ca_host else ""
+    findings = _two_clusters(inputs, nodes) + _foreign(inputs, nodes, ca_host)
+    actions: dict[str, str] = {}
+    for host in inputs.members(ETCD):
+        node, told = nodes.get(host.name), []
+        if host.name in inputs.etcd_remove:
+            actions[host.name], told = _leaves(host, node, seen, ca_pem)
+        elif host.in_play:
+            actions[host.name], told = _judge(host, node, seen, begin) if node else (UNREACHABLE, [])
+        findings += told
+    staying = [host for host in inputs.members(ETCD) if host.name not in inputs.etcd_remove]
+    endpoints = tuple(
+        client_url(host.node_ip)
+        for host in sorted(staying, key=lambda host: host.name)
+        if actions.get(host.name) in (*BEGINS, KEEP) or (seen and seen.at(host.node_ip))
+    )
+    return EtcdPlan(
+        topology=EXTERNAL,
+        actions=actions,
+        ca_host=ca_host,
+        reader=_reader(inputs, nodes, reader),
+        unfinished=seen.unfinished if seen else (),
+        leave=_in_order([name for name, action in actions.items() if action == LEAVE], inputs, seen),
+        endpoints=endpoints,
+        outdated=_outdated(inputs, nodes, endpoints),
+        findings=tuple(findings),
+    )
+
+
+def _reader(inputs: Inputs, nodes: Mapping[str, Node], reader: str) -> str:
+    """A machine that stays and whose etcd answers."""
+    staying = [name for name in sorted(inputs.names(ETCD)) if name in nodes and name not in inputs.etcd_remove]
+    return reader if reader in staying else next((name for name in staying if nodes[name].etcd), "")
