@@ -44,6 +44,11 @@ class EtcdPlan:
     outdated: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
+    def told(self, hosts: Mapping[str, str]) -> dict[str, str]:
+        """Every host of the plan to what becomes of it, for a person."""
+        etcd = {name: f"etcd_{action}" for name, action in self.actions.items() if action != UNREACHABLE}
+        return {name: etcd.get(name, action) for name, action in hosts.items()}
+
     def as_dict(self) -> dict[str, object]:
         """For a result: plain values, under the plan's names."""
         return {

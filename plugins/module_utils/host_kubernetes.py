@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils.api_server import etcd_servers
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import Memory
 
@@ -76,12 +77,6 @@ def read_manifests(host: Host, folder: str = "/etc/kubernetes/manifests") -> dic
         if suffix in ("yaml", "yml", "json") and dot and not name.startswith("."):
             manifests[stem] = manifest_image(host.read_text(f"{folder}/{name}") or "")
     return manifests
-
-
-def etcd_servers(text: str) -> list[str]:
-    """The etcd members that a manifest of the API server names."""
-    found = re.search(r"--etcd-servers=([^\s\"']+)", text)
-    return found.group(1).split(",") if found else []
 
 
 def read_marker(host: Host) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ short_description: Run one kubeadm action on a node, once
 version_added: 0.1.0
 description:
   - Makes the cluster's CA, starts the first control plane, uploads the CAs for others, or joins a node.
+  - Tells a running cluster which members an external etcd has.
   - Does nothing when the action is done already. Goes on when an earlier run was interrupted.
   - The configuration reaches kubeadm in anonymous memory, so neither a command line nor a file ever holds
     the token or the certificate key, not even after the run was killed.
@@ -24,9 +25,12 @@ options:
       - V(init) starts the first control plane.
       - V(upload_certs) stores the CAs in the Secret C(kubeadm-certs), encrypted with O(certificate_key).
       - V(join) joins this node, as a control plane when the configuration has a C(controlPlane) part.
+      - V(upload_config) stores the configuration in the cluster, where joins and upgrades read it.
+      - V(api_server) writes this node's API server anew when it names other etcd members than the configuration, and
+        waits until it is ready with them.
     type: str
     required: true
-    choices: [ca, init, upload_certs, join]
+    choices: [ca, init, upload_certs, join, upload_config, api_server]
   config:
     description: kubeadm configuration documents (kubeadm.k8s.io/v1beta4) without secrets.
     type: list
@@ -91,11 +95,13 @@ from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils.api_server import wait_until_used
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import operation
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_host import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_run import Plan, Secrets, apply_plan, make_plan
 
+ACTIONS = ["ca", "init", "upload_certs", "join", "upload_config", "api_server"]
 CA_FILE = "/etc/kubernetes/pki/ca.crt"
 
 
@@ -122,6 +128,8 @@ def carry_out(module: AnsibleModule, host: Host) -> dict[str, object]:
     output = apply_plan(
         host, effective, params["config"], Secrets(token, params["certificate_key"] or ""), params["timeout"]
     )
+    if params["action"] == "api_server" and not module.check_mode:
+        wait_until_used(host, params["config"], params["timeout"])
     steps = [step.does for step in plan.steps]
     return {
         "changed": bool(steps),
@@ -138,7 +146,7 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         argument_spec={
-            "action": {"type": "str", "required": True, "choices": ["ca", "init", "upload_certs", "join"]},
+            "action": {"type": "str", "required": True, "choices": ACTIONS},
             "config": {"type": "list", "elements": "dict", "required": True},
             "token": {"type": "str", "no_log": True},
             "certificate_key": {"type": "str", "no_log": True},

@@ -111,6 +111,42 @@ plan:
       type: list
       elements: str
       returned: always
+    topology:
+      description: V(stacked), or V(external) when the group etcd has machines of its own.
+      type: str
+      returned: always
+    etcd:
+      description: Machines of an external etcd to bootstrap, join, keep, leave, gone or unreachable.
+      type: dict
+      returned: always
+    etcd_ca_host:
+      description: The machine that has etcd's CA, or makes it.
+      type: str
+      returned: always
+    etcd_reader:
+      description: A machine of an external etcd that stays, and through which etcd answers; empty when there is none.
+      type: str
+      returned: always
+    etcd_unfinished:
+      description: Members of etcd that never started, and learners, in either topology.
+      type: list
+      elements: str
+      returned: always
+    etcd_leave:
+      description: Machines that leave an external etcd, in this order; those that do not work first, the leader last.
+      type: list
+      elements: str
+      returned: always
+    etcd_endpoints:
+      description: Client URLs of an external etcd when the run has ended.
+      type: list
+      elements: str
+      returned: always
+    etcd_outdated:
+      description: Control planes whose API server names other members than these.
+      type: list
+      elements: str
+      returned: always
 inputs:
   description:
     - Every host of the play to the digest of what its tasks are made from (the roles' variables, the groups, the
