@@ -84,10 +84,11 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Step:
-    """One kubeadm command: the words after `kubeadm`, and what it does in plain words."""
+    """One kubeadm command: the words after `kubeadm`, what it does in plain words, and what is removed just before."""
 
     words: tuple[str, ...]
     does: str
+    removes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,8 @@ def apply_plan(io: NodeIo, plan: Plan, documents: list[dict[str, Any]], secrets:
     output: list[str] = []
     for step in plan.steps:
         _mark(io, plan, time.time())
+        for path in step.removes:
+            io.remove(path)
         text = to_text(with_secrets(documents, secrets, plan.resume))
         code, printed = io.run(["kubeadm", *step.words], text, timeout)
         lines = censor(printed).strip().splitlines()
