@@ -8,7 +8,7 @@ Members found: never a bootstrap beside them. Data without a living cluster: ref
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .etcd_look import EtcdLook, client_url
@@ -32,6 +32,8 @@ class EtcdPlan:
 
     unfinished: members that never started, and learners, of whichever topology. leave: machines to take out, in order.
     endpoints: the members' client URLs when the run has ended. outdated: control planes whose API server names others.
+    sweeper: the host on which what interrupted joins left is removed before others join, "" when there is nothing.
+    joining: hosts on which an operation of ours runs, or one that etcd has begun there goes on.
     """
 
     topology: str = STACKED
@@ -42,6 +44,8 @@ class EtcdPlan:
     leave: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
     outdated: tuple[str, ...] = ()
+    sweeper: str = ""
+    joining: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     def told(self, hosts: Mapping[str, str]) -> dict[str, str]:
@@ -60,7 +64,23 @@ class EtcdPlan:
             "etcd_leave": list(self.leave),
             "etcd_endpoints": list(self.endpoints),
             "etcd_outdated": list(self.outdated),
+            "etcd_joining": list(self.joining),
+            "etcd_groups": self.groups(),
         }
+
+    def groups(self) -> dict[str, list[str]]:
+        """Hosts to the groups of site's plays on etcd that they are in."""
+        found: dict[str, list[str]] = {}
+        for name, action in self.actions.items():
+            begins = ["begin"] if action in BEGINS else []
+            makes = ["ca"] if name == self.ca_host and set(BEGINS) & set(self.actions.values()) else []
+            # Those that leave have an order of their own.
+            found[name] = [*begins, *makes, *([] if action == LEAVE else [action])]
+        for name in self.outdated:
+            found.setdefault(name, []).append("outdated")
+        if self.sweeper:
+            found.setdefault(self.sweeper, []).append("sweep")
+        return {name: [f"kube_site_etcd_{part}" for part in parts] for name, parts in found.items() if parts}
 
 
 def topology_of(inputs: Inputs) -> str:
@@ -225,14 +245,27 @@ def _outdated(inputs: Inputs, nodes: Mapping[str, Node], endpoints: tuple[str, .
     )
 
 
-def decide_stacked(inputs: Inputs, nodes: Mapping[str, Node]) -> EtcdPlan:
-    """etcd on the control planes: kubeadm does it; only what interrupted joins left is told."""
+def _busy(nodes: Mapping[str, Node], resumes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({*resumes, *(name for name, node in nodes.items() if node.kubernetes.busy)}))
+
+
+def decide_stacked(inputs: Inputs, nodes: Mapping[str, Node], seed: str, resumes: Iterable[str]) -> EtcdPlan:
+    """etcd on the control planes: kubeadm does it; only what interrupted joins left is told.
+
+    seed: where it is removed, "" when nobody joins. resumes: control planes whose join goes on.
+    """
     _name, seen = find_look(inputs, nodes, CONTROL_PLANE)
     findings = [
         fatal(name, "etcd-remove", "etcd is on the control planes", "remove the control plane as a node")
         for name in inputs.etcd_remove
     ]
-    return EtcdPlan(unfinished=seen.unfinished if seen else (), findings=tuple(findings))
+    left = seen.unfinished if seen else ()
+    return EtcdPlan(
+        unfinished=left,
+        sweeper=seed if left else "",
+        joining=_busy(nodes, resumes),
+        findings=tuple(findings),
+    )
 
 
 def decide_external(inputs: Inputs, nodes: Mapping[str, Node], begin: bool) -> EtcdPlan:
@@ -255,12 +288,15 @@ def decide_external(inputs: Inputs, nodes: Mapping[str, Node], begin: bool) -> E
         for host in sorted(staying, key=lambda host: host.name)
         if actions.get(host.name) in (*BEGINS, KEEP) or (seen and seen.at(host.node_ip))
     )
+    reader, left = _reader(inputs, nodes, reader), seen.unfinished if seen else ()
     return EtcdPlan(
         topology=EXTERNAL,
         actions=actions,
         ca_host=ca_host,
-        reader=_reader(inputs, nodes, reader),
-        unfinished=seen.unfinished if seen else (),
+        reader=reader,
+        unfinished=left,
+        sweeper=reader if left and JOIN in actions.values() else "",
+        joining=_busy(nodes, [name for name, node in nodes.items() if node.kubernetes.etcd_initial == JOINING]),
         leave=_in_order([name for name, action in actions.items() if action == LEAVE], inputs, seen),
         endpoints=endpoints,
         outdated=_outdated(inputs, nodes, endpoints),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import evidence as ev
-from .etcd_plan import EXTERNAL, EtcdPlan, decide_external, decide_stacked, topology_of
+from .etcd_plan import EXTERNAL, GONE, LEAVE, EtcdPlan, decide_external, decide_stacked, topology_of
 from .evidence import Evidence
 from .facts import Node
 from .findings import FATAL, Finding, fatal, warning
@@ -263,7 +263,8 @@ def is_prepared(host: HostInputs, node: Node) -> bool:
 def _etcd(inputs: Inputs, nodes: Mapping[str, Node], plan: SitePlan, evidence: Evidence) -> EtcdPlan:
     """What becomes of etcd; nothing at all when the plan is refused as a whole."""
     if topology_of(inputs) != EXTERNAL:
-        return decide_stacked(inputs, nodes)
+        seed = plan.seed if plan.state == EXISTING and JOIN_CONTROL_PLANE in plan.hosts.values() else ""
+        return decide_stacked(inputs, nodes, seed, plan.resumes)
     if not plan.seed:
         return EtcdPlan(EXTERNAL, {host.name: KEEP for host in inputs.members(ETCD) if host.name in nodes})
     return decide_external(inputs, nodes, begin=plan.state == NEW and not evidence.live)
@@ -278,6 +279,10 @@ def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
         plan = _existing(inputs, nodes, evidence)
     else:
         plan = (_no_seed if evidence.vip_live else _dead)(inputs, nodes, evidence)
+    plan = replace(
+        plan,
+        resumes=tuple(name for name in sorted(nodes) if _resumes(plan.hosts.get(name, ""), nodes[name])),
+    )
     etcd = _etcd(inputs, nodes, plan, evidence)
     return replace(
         plan,
@@ -287,8 +292,11 @@ def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
         vrid=vrid(str(inputs.vip)) if inputs.vip else None,
         node_ips={host.name: host.node_ip for host in inputs.hosts.values() if host.node_ip},
         extra=_extra(inputs, nodes),
-        resumes=tuple(name for name in sorted(nodes) if _resumes(plan.hosts.get(name, ""), nodes[name])),
-        prepared=tuple(name for name in sorted(nodes) if is_prepared(inputs.hosts[name], nodes[name])),
+        prepared=tuple(
+            name
+            for name in sorted(nodes)
+            if etcd.actions.get(name) in (LEAVE, GONE) or is_prepared(inputs.hosts[name], nodes[name])
+        ),
         findings=plan.findings + etcd.findings + tuple(_unreachable(inputs, nodes)),
     )
 

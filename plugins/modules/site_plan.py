@@ -147,6 +147,15 @@ plan:
       type: list
       elements: str
       returned: always
+    etcd_joining:
+      description: Hosts on which an operation of ours runs, or goes on where etcd has begun already.
+      type: list
+      elements: str
+      returned: always
+    etcd_groups:
+      description: Hosts to the groups of the plays on etcd that they belong to in this run.
+      type: dict
+      returned: always
 inputs:
   description:
     - Every host of the play to the digest of what its tasks are made from (the roles' variables, the groups, the
