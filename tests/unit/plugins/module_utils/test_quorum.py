@@ -135,7 +135,8 @@ def test_no_member_is_removed_that_leads_or_is_alone() -> None:
 def test_removing_a_healthy_member_of_three_is_said_aloud() -> None:
     gate = subject.remove_gate(cluster(3), "1")
     assert gate.allowed
-    assert gate.aloud == ('"cp1" is healthy', "2 voters are left, none of which may fail until one is added")
+    assert gate.aloud[0] == '"cp1" is healthy'
+    assert "2 of 2 voters healthy, quorum 2; none may fail until one is added" in gate.aloud[1]
 
 
 def test_a_learner_can_be_removed_while_there_is_a_quorum() -> None:
