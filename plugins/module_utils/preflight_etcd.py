@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import skew
-from .etcd_plan import BEGINS, EXTERNAL, GONE, LEAVE
+from .etcd_judge import GONE, LEAVE
+from .etcd_plan import BEGINS, EXTERNAL
 from .findings import FATAL, WARNING, Finding, fatal, warning
 from .preflight_case import Case, Check
 from .preflight_inputs import CONTROL_PLANE, ETCD, WORKER

@@ -10,23 +10,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import evidence as ev
-from .etcd_plan import EXTERNAL, GONE, LEAVE, EtcdPlan, decide_external, decide_stacked, topology_of
+from .etcd_judge import GONE, LEAVE
+from .etcd_plan import EXTERNAL, EtcdPlan, decide_external, decide_stacked, topology_of
 from .evidence import Evidence
 from .facts import Node
 from .findings import FATAL, Finding, fatal, warning
 from .joining import INIT, JOIN_CONTROL_PLANE, JOIN_WORKER, KEEP, RESET, foreign_ca, judge_control_plane, judge_worker
 from .pki import same_ca
 from .preflight_inputs import CONTROL_PLANE, ETCD, LB, HostInputs, Inputs
+from .prepared import is_prepared
 from .vip import vrid
 
 NEW, EXISTING = "new", "existing"
 ONLY_LB, ONLY_ETCD, UNREACHABLE = "lb", "etcd", "unreachable"
 JOINING = (INIT, JOIN_CONTROL_PLANE, JOIN_WORKER)
-# The receipts that the roles leave on a prepared host.
-RECEIPTS = ("kube_host",)
-NODE_RECEIPTS = ("kube_bundle_files", "containerd", "kube_bundle_images", "kubelet")
-LB_RECEIPTS = ("kube_lb",)
-ETCD_RECEIPTS = ("kube_bundle_files", "etcd")
 
 
 @dataclass(frozen=True)
@@ -251,13 +248,6 @@ def _extra(inputs: Inputs, nodes: Mapping[str, Node]) -> tuple[str, ...]:
 def _resumes(action: str, node: Node) -> bool:
     facts = node.kubernetes
     return action == JOIN_CONTROL_PLANE and facts.marker == ev.JOIN and facts.etcd_data == "present"
-
-
-def is_prepared(host: HostInputs, node: Node) -> bool:
-    """Whether every call that prepares the host is proven, and was made from what this run would make it from."""
-    needed = RECEIPTS + NODE_RECEIPTS * host.is_kubernetes + LB_RECEIPTS * (LB in host.groups)
-    needed += ETCD_RECEIPTS * host.is_etcd_machine
-    return bool(host.inputs) and all(node.receipts.get(name) == host.inputs for name in needed)
 
 
 def _etcd(inputs: Inputs, nodes: Mapping[str, Node], plan: SitePlan, evidence: Evidence) -> EtcdPlan:
