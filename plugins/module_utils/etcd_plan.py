@@ -23,7 +23,7 @@ from .etcd_judge import (
     judge,
     leaves,
 )
-from .etcd_look import EtcdLook, client_url
+from .etcd_look import EtcdLook, client_url, peer_url
 from .facts import Node
 from .findings import Finding, fatal
 from .pki import same_ca
@@ -38,6 +38,8 @@ class EtcdPlan:
     """actions: every etcd machine of the play. ca_host: where the CA is, or is made. reader: where etcd answers.
 
     unfinished: members that never started, and learners, of whichever topology. leave: machines to take out, in order.
+    lost: machines to take out that do not answer, to their peer URLs. order: those that stay, the leader last.
+    initial: the members of a cluster that begins, to their peer URLs. members: client URLs of those that are members.
     endpoints: the members' client URLs when the run has ended. outdated: control planes whose API server names others.
     sweeper: the host on which what interrupted joins left is removed before others join, "" when there is nothing.
     joining: hosts on which an operation of ours runs, or one that etcd has begun there goes on.
@@ -49,6 +51,10 @@ class EtcdPlan:
     reader: str = ""
     unfinished: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
+    lost: Mapping[str, str] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    initial: Mapping[str, str] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
     outdated: tuple[str, ...] = ()
     sweeper: str = ""
@@ -69,6 +75,10 @@ class EtcdPlan:
             "etcd_reader": self.reader,
             "etcd_unfinished": list(self.unfinished),
             "etcd_leave": list(self.leave),
+            "etcd_lost": dict(self.lost),
+            "etcd_order": list(self.order),
+            "etcd_initial": dict(self.initial),
+            "etcd_members": list(self.members),
             "etcd_endpoints": list(self.endpoints),
             "etcd_outdated": list(self.outdated),
             "etcd_joining": list(self.joining),
@@ -85,6 +95,8 @@ class EtcdPlan:
             found[name] = [*begins, *makes, *([] if action == LEAVE else [action])]
         for name in self.outdated:
             found.setdefault(name, []).append("outdated")
+        if self.lost:
+            found.setdefault(self.reader, []).append("forget")
         if self.sweeper:
             found.setdefault(self.sweeper, []).append("sweep")
         return {name: [f"kube_site_etcd_{part}" for part in parts] for name, parts in found.items() if parts}
@@ -226,6 +238,8 @@ def decide_external(inputs: Inputs, nodes: Mapping[str, Node], begin: bool) -> E
         for host in sorted(staying, key=lambda host: host.name)
         if actions.get(host.name) in (*BEGINS, KEEP) or (seen and seen.at(host.node_ip))
     )
+    members = [name for name in sorted(actions) if actions[name] in (BOOTSTRAP, KEEP)]
+    leaving = [name for name, action in actions.items() if action == LEAVE]
     reader, left = _reader(inputs, nodes, reader), seen.unfinished if seen else ()
     return EtcdPlan(
         topology=EXTERNAL,
@@ -235,7 +249,11 @@ def decide_external(inputs: Inputs, nodes: Mapping[str, Node], begin: bool) -> E
         unfinished=left,
         sweeper=reader if left and JOIN in actions.values() else "",
         joining=_busy(nodes, [name for name, node in nodes.items() if node.kubernetes.etcd_initial == JOINING]),
-        leave=_in_order([name for name, action in actions.items() if action == LEAVE], inputs, seen),
+        leave=_in_order([name for name in leaving if name in nodes], inputs, seen),
+        lost={name: peer_url(inputs.hosts[name].node_ip) for name in sorted(leaving) if name not in nodes},
+        order=_in_order([host.name for host in staying if host.name in nodes], inputs, seen),
+        initial={name: peer_url(inputs.hosts[name].node_ip) for name in members if BOOTSTRAP in actions.values()},
+        members=tuple(client_url(inputs.hosts[name].node_ip) for name in members),
         endpoints=endpoints,
         outdated=_outdated(inputs, nodes, endpoints),
         findings=tuple(findings),

@@ -260,6 +260,13 @@ def _etcd(inputs: Inputs, nodes: Mapping[str, Node], plan: SitePlan, evidence: E
     return decide_external(inputs, nodes, begin=plan.state == NEW and not evidence.live)
 
 
+def _is_prepared(host: HostInputs, node: Node, etcd: EtcdPlan) -> bool:
+    """A member whose etcd is silent is looked at again, and started; one that leaves needs nothing."""
+    action = etcd.actions.get(host.name)
+    silent = action == KEEP and node.etcd is None
+    return action in (LEAVE, GONE) or (is_prepared(host, node) and not silent)
+
+
 def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
     """The plan. A second cluster is never begun: `new` needs the absence of evidence on every control plane."""
     evidence = ev.collect(inputs, nodes)
@@ -282,11 +289,7 @@ def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
         vrid=vrid(str(inputs.vip)) if inputs.vip else None,
         node_ips={host.name: host.node_ip for host in inputs.hosts.values() if host.node_ip},
         extra=_extra(inputs, nodes),
-        prepared=tuple(
-            name
-            for name in sorted(nodes)
-            if etcd.actions.get(name) in (LEAVE, GONE) or is_prepared(inputs.hosts[name], nodes[name])
-        ),
+        prepared=tuple(name for name in sorted(nodes) if _is_prepared(inputs.hosts[name], nodes[name], etcd)),
         findings=plan.findings + etcd.findings + tuple(_unreachable(inputs, nodes)),
     )
 

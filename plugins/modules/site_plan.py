@@ -137,6 +137,24 @@ plan:
       type: list
       elements: str
       returned: always
+    etcd_lost:
+      description: Machines to take out that do not answer, to their peer URLs.
+      type: dict
+      returned: always
+    etcd_order:
+      description: Machines that stay and answer, in the order in which they are restarted, the leader last.
+      type: list
+      elements: str
+      returned: always
+    etcd_initial:
+      description: The members of an external etcd that begins, name to peer URL; empty when none begins.
+      type: dict
+      returned: always
+    etcd_members:
+      description: Client URLs of the members of an external etcd that stay, or begin it, without those that join.
+      type: list
+      elements: str
+      returned: always
     etcd_endpoints:
       description: Client URLs of an external etcd when the run has ended.
       type: list

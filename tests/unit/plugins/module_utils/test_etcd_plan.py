@@ -55,6 +55,7 @@ def test_blank_machines_begin_together() -> None:
     assert plan.actions == dict.fromkeys(ALL, "bootstrap")
     assert plan.ca_host == "etcd1"
     assert plan.endpoints == tuple(f"https://10.0.0.6{number}:2379" for number in (1, 2, 3))
+    assert plan.initial == {f"etcd{number}": f"https://10.0.0.6{number}:2380" for number in (1, 2, 3)}
     groups = plan.groups()
     assert groups["etcd1"] == ["kube_site_etcd_begin", "kube_site_etcd_ca", "kube_site_etcd_bootstrap"]
     assert groups["etcd2"] == ["kube_site_etcd_begin", "kube_site_etcd_bootstrap"]
@@ -63,8 +64,9 @@ def test_blank_machines_begin_together() -> None:
 def test_a_running_cluster_keeps_its_members() -> None:
     plan = plan_of(external())
     assert plan.actions == dict.fromkeys(ALL, "keep")
-    assert (plan.outdated, plan.sweeper, plan.leave) == ((), "", ())
+    assert (plan.outdated, plan.sweeper, plan.leave, plan.initial) == ((), "", (), {})
     assert plan.reader == "etcd1"
+    assert plan.order == ("etcd2", "etcd3", "etcd1")
 
 
 @pytest.mark.parametrize("stage", ["ca", "starting", "some run", "all run"])
@@ -146,6 +148,7 @@ def test_a_new_machine_joins() -> None:
     assert plan.groups()["etcd4"] == ["kube_site_etcd_begin", "kube_site_etcd_join"]
     assert "kube_site_etcd_ca" in plan.groups()["etcd1"]
     assert len(plan.endpoints) == 5
+    assert len(plan.members) == 3
     assert plan.outdated == PLANES
     assert plan.groups()["cp1"] == ["kube_site_etcd_outdated"]
 
@@ -235,6 +238,16 @@ def test_a_members_name_at_another_address() -> None:
     world.nodes["etcd3"]["etcd"] = None
     world.etcd_runs("etcd1", "etcd2", members=rows)
     assert "the member etcd3 is at https://10.0.0.63:2380, the inventory says 10.0.0.99" in refusal(world)
+
+
+def test_a_silent_member_is_prepared_again() -> None:
+    world = external()
+    for name in MACHINES:
+        world.hosts[name]["inputs"] = "today"
+        receipts = ("kube_host", "kube_bundle_files", "etcd")
+        world.nodes[name]["receipts"] = {receipt: {"inputs": "today"} for receipt in receipts}
+    world.nodes["etcd2"]["etcd"] = None
+    assert {"etcd1", "etcd3"} == set(world.ask().plan.prepared)
 
 
 def test_two_clusters_among_the_machines() -> None:
@@ -333,7 +346,9 @@ def test_fault_13_a_dead_machine_is_replaced_by_another() -> None:
     world.unreachable("etcd3")
     world.rules["etcd_remove"] = ["etcd3"]
     plan = plan_of(world)
-    assert plan.leave == ("etcd3",)
+    assert plan.leave == ()
+    assert plan.lost == {"etcd3": "https://10.0.0.63:2380"}
+    assert plan.groups()["etcd1"][-1] == "kube_site_etcd_forget"
     assert plan.actions["etcd4"] == "join"
     assert plan.endpoints == tuple(f"https://10.0.0.6{number}:2379" for number in (1, 2, 4))
     assert world.only_finding("etcd-remove", "warning").host == "etcd3"
