@@ -155,10 +155,6 @@ class EtcdApi:
         """Take an alarm back that this member raised."""
         self.call("maintenance/alarm", {"action": "DEACTIVATE", "memberID": str(int(identity, 16)), "alarm": alarm})
 
-    def move_leader(self, identity: str, timeout: float = 0) -> None:
-        """Make another member the leader; only the leader itself can be asked."""
-        self.call("maintenance/transfer-leadership", {"targetID": str(int(identity, 16))}, timeout)
-
 
 def _parse(raw: bytes) -> Answer | None:
     try:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .etcd_hashes import Hashes
@@ -62,6 +62,15 @@ def differences(cluster: Cluster, hashes: Hashes) -> list[Finding]:
     step = "Change nothing else; replace this member: remove it, and let it join again without its data"
     said = f"holds other data than {groups[0]} {at}"
     return [Finding("fatal", names.get(one, one), said, step) for one in sorted(hashes.differing)]
+
+
+def stray(alarms: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
+    """Alarms of members that were removed."""
+    step = "Run etcd_maintenance with action=disarm"
+    return tuple(
+        Finding("fatal", "", f"the alarm {alarm} of {identity}, which is no member any more, is still raised", step)
+        for identity, alarm in alarms
+    )
 
 
 def _orphan(member: Member) -> str:

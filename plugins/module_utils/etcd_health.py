@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .etcd_api import Answer, member_id, number
-from .etcd_findings import Finding, findings
+from .etcd_findings import Finding, findings, stray
 from .etcd_hashes import Hashes, take
 from .etcd_probe import Connect, Probe, alarms, empty, member_list, probe_all, reading
 from .quorum import LAG_LIMIT, Cluster, Member, quorum, tolerance
@@ -24,7 +24,8 @@ from .quorum import LAG_LIMIT, Cluster, Member, quorum, tolerance
 class Sample:
     """One look at the cluster. `sound`: IDs of members that are healthy, or would be if they raised no alarm.
 
-    `newest` is the newest raft entry that any member knows; `empty` is None when it is not known.
+    `newest` is the newest raft entry that any member knows; `empty` is None when it is not known; `stray_alarms` are
+    of members that were removed: they stop writes all the same.
     """
 
     members: tuple[Member, ...]
@@ -37,6 +38,7 @@ class Sample:
     hashes: Hashes = field(default_factory=Hashes)
     empty: bool | None = None
     sound: frozenset[str] = frozenset()
+    stray_alarms: tuple[tuple[str, str], ...] = ()
 
     @property
     def cluster(self) -> Cluster:
@@ -154,17 +156,19 @@ def judge(
             )
         )
     members.sort(key=lambda member: (member.name, member.id))
+    strays = tuple(sorted({(owner, name) for owner, name in raised or () if owner not in known and name != "NONE"}))
     return Sample(
         tuple(members),
         known,
         member_id((answer.get("header") or {}).get("cluster_id")),
         linearizable,
         tuple(silent),
-        findings(Cluster(tuple(members)), known, newest, hashes),
+        findings(Cluster(tuple(members)), known, newest, hashes) + stray(strays),
         newest,
         hashes,
         registry_empty,
         frozenset(sound),
+        strays,
     )
 
 

@@ -130,9 +130,13 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def url(address: str, port: int) -> str:
+    """Where etcd listens on a host."""
+    return f"https://[{address}]:{port}" if _is_ipv6(address) else f"https://{address}:{port}"
+
+
 def _constant(inputs: EtcdInputs) -> dict[str, str]:
-    host = f"[{inputs.address}]" if _is_ipv6(inputs.address) else inputs.address
-    client, peer = f"https://{host}:{CLIENT_PORT}", f"https://{host}:{PEER_PORT}"
+    client, peer = url(inputs.address, CLIENT_PORT), url(inputs.address, PEER_PORT)
     heartbeat, election = timing(inputs)
     values = {
         "ETCD_NAME": inputs.name,

@@ -16,7 +16,8 @@ from typing import Any, Protocol, TypeVar
 from .errors import ApiError, RefusedError, UnreachableError
 from .etcd_api import EtcdApi, number
 from .etcd_changes import passing
-from .etcd_health import Connect, Sample
+from .etcd_health import Sample
+from .etcd_probe import Connect
 from .membership import Plan, Want, arithmetic, plan_membership
 from .membership import refused as no_steps
 from .membership_steps import Step

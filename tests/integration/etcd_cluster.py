@@ -156,6 +156,13 @@ class EtcdCluster:
         files = {"ca": str(self.authority.pair.cert), "cert": str(self.client.cert), "key": str(self.client.key)}
         return run_module(module, {"endpoints": urls, **files, **args})
 
+    def maintain(self, action: str, check: bool = False, **args: Any) -> dict[str, Any]:
+        """What etcd_maintenance returns."""
+        urls = [member.url for member in self.members.values()]
+        return run_module(
+            "etcd_maintenance", {"endpoints": urls, **self.files(), "action": action, **args}, check=check
+        )
+
     def member(self, state: str, check: bool = False, through: str = "cp1", **args: Any) -> dict[str, Any]:
         """What etcd_member returns."""
         url = self.members[through].url
