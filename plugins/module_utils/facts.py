@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from .etcd_look import EtcdLook, parse_look
+
 # /readyz without credentials: 401 and 403 come from a server whose anonymous access is off.
 LIVE_STATUS = (200, 401, 403)
 
@@ -80,8 +82,8 @@ class VrrpPeer:
 class KubernetesFacts:
     """What a cluster put on the host. manifests: static pod to image. marker: our unfinished action, "" when none.
 
-    busy: an operation of ours still runs there.
-    """
+    busy: an operation of ours still runs there. etcd_initial: etcd's first start, unfinished: new (of a cluster) or
+    existing (a join). etcd_servers: what the API server's static pod names."""
 
     kubelet_version: str = ""
     containerd_version: str = ""
@@ -96,6 +98,8 @@ class KubernetesFacts:
     marker: str = ""
     busy: bool = False
     etcd_data: str = "absent"
+    etcd_initial: str = ""
+    etcd_servers: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = ()
 
     @property
@@ -140,6 +144,7 @@ class Node:
     arp_mac: str = ""
     vrrp: tuple[VrrpPeer, ...] = ()
     receipts: Mapping[str, str] = field(default_factory=dict)
+    etcd: EtcdLook | None = None
     kubernetes: KubernetesFacts = KubernetesFacts()
 
     def network_of(self, address: str) -> Address | None:
@@ -234,8 +239,7 @@ def _vrrp(rows: Any) -> tuple[VrrpPeer, ...]:
 
 def parse_kubernetes(raw: Mapping[str, Any]) -> KubernetesFacts:
     """The `kubernetes` part."""
-    kubelet_conf = raw.get("kubelet_conf")
-    marker = raw.get("marker")
+    kubelet_conf, marker = raw.get("kubelet_conf"), raw.get("marker")
     return KubernetesFacts(
         kubelet_version=_text(raw.get("kubelet_version")),
         containerd_version=_text(raw.get("containerd_version")),
@@ -251,6 +255,8 @@ def parse_kubernetes(raw: Mapping[str, Any]) -> KubernetesFacts:
         marker=(_text(_map(marker).get("action")) or "unknown") if marker else "",
         busy=bool(raw.get("busy")),
         etcd_data=_text(raw.get("etcd_data")) or "absent",
+        etcd_initial=_text(raw.get("etcd_initial")),
+        etcd_servers=tuple(map(_text, _list(raw.get("etcd_servers")))),
         probes=_probes(_map(raw.get("api"))),
     )
 
@@ -291,5 +297,6 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         arp_mac=_text(arp.get("mac")).lower() if arp.get("answered") else "",
         vrrp=_vrrp(raw.get("vrrp")),
         receipts={str(name): _text(_map(known).get("inputs")) for name, known in _map(raw.get("receipts")).items()},
+        etcd=parse_look(raw.get("etcd")),
         kubernetes=parse_kubernetes(_map(raw.get("kubernetes"))),
     )

@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils.api_server import etcd_servers
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import Memory
 
@@ -139,6 +140,7 @@ def read_kubernetes(host: Host) -> dict[str, Any]:
         "admin_conf": host.exists(f"{etc}/admin.conf"),
         "bootstrap_conf": host.exists(f"{etc}/bootstrap-kubelet.conf"),
         "manifests": read_manifests(host),
+        "etcd_servers": etcd_servers(host.read_text(f"{etc}/manifests/kube-apiserver.yaml") or ""),
         "marker": read_marker(host),
         "etcd_data": directory_state(host, "/var/lib/etcd"),
         "etcd_initial": etcd_initial(host),

@@ -11,6 +11,8 @@ import ssl
 import stat
 import subprocess
 
+from .host_probe import probe_api
+
 
 class Host:
     """The real node. lock: descriptor of the host's lock, which kubeadm then holds as long as it runs."""
@@ -111,3 +113,19 @@ class Host:
         except (FileNotFoundError, subprocess.TimeoutExpired):
             return "(no journal)"
         return done.stdout.decode(errors="replace")
+
+    def api_arguments(self) -> str:
+        """The command line of the API server that runs; "" when none does."""
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as handle:
+                    words = handle.read()
+            except OSError:
+                continue
+            if os.path.basename(words.split("\0", maxsplit=1)[0]) == "kube-apiserver":
+                return words
+        return ""
+
+    def api_ready(self, url: str) -> bool:
+        # 401 and 403: anonymous access is off.
+        return probe_api(url)["status"] in (200, 401, 403)

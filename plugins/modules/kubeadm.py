@@ -12,7 +12,7 @@ short_description: Run one kubeadm action on a node, once
 version_added: 0.1.0
 description:
   - Makes the cluster's CA, starts the first control plane, uploads the CAs for others, or joins a node. On a machine
-    of an external etcd, makes etcd's CA and certificates.
+    of an external etcd, makes etcd's CA and certificates; tells a running cluster which members that etcd has.
   - Does nothing when the action is done already. Goes on when an earlier run was interrupted.
   - The configuration reaches kubeadm in anonymous memory, so neither a command line nor a file ever holds
     the token or the certificate key, not even after the run was killed.
@@ -25,12 +25,15 @@ options:
       - V(init) starts the first control plane.
       - V(upload_certs) stores the CAs in the Secret C(kubeadm-certs), encrypted with O(certificate_key).
       - V(join) joins this node, as a control plane when the configuration has a C(controlPlane) part.
+      - V(upload_config) stores the configuration in the cluster, where joins and upgrades read it.
+      - V(api_server) writes this node's API server anew when it names other etcd members than the configuration, and
+        waits until it is ready with them.
       - V(etcd_ca) makes C(/etc/kubernetes/pki/etcd/ca.crt) and its key, or writes those that are given.
       - V(etcd_certs) makes the certificates of etcd's server and peer and the clients' C(healthcheck-client) and
         C(apiserver-etcd-client), with the CA that is there or given. One that lacks a name is made again.
     type: str
     required: true
-    choices: [ca, init, upload_certs, join, etcd_ca, etcd_certs]
+    choices: [ca, init, upload_certs, join, upload_config, api_server, etcd_ca, etcd_certs]
   config:
     description: kubeadm configuration documents (kubeadm.k8s.io/v1beta4) without secrets.
     type: list
@@ -109,6 +112,7 @@ from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils.api_server import wait_until_used
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_pki import (
     ACTIONS,
@@ -122,6 +126,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import op
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_host import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_run import Plan, Secrets, apply_plan, make_plan
 
+KUBERNETES_ACTIONS = ("ca", "init", "upload_certs", "join", "upload_config", "api_server")
 CA_FILE = "/etc/kubernetes/pki/ca.crt"
 
 
@@ -163,6 +168,8 @@ def kubernetes(module: AnsibleModule, host: Host) -> tuple[Plan, list[str], list
     token = params["token"] or (throw_away_token() if params["action"] == "init" else "")
     secrets = Secrets(token, params["certificate_key"] or "")
     output = apply_plan(host, effective, params["config"], secrets, params["timeout"])
+    if params["action"] == "api_server" and not module.check_mode:
+        wait_until_used(host, params["config"], params["timeout"])
     return plan, [step.does for step in plan.steps], output
 
 
@@ -179,7 +186,7 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         argument_spec={
-            "action": {"type": "str", "required": True, "choices": ["ca", "init", "upload_certs", "join", *ACTIONS]},
+            "action": {"type": "str", "required": True, "choices": [*KUBERNETES_ACTIONS, *ACTIONS]},
             "config": {"type": "list", "elements": "dict", "required": True},
             "token": {"type": "str", "no_log": True},
             "certificate_key": {"type": "str", "no_log": True},

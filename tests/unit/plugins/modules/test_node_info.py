@@ -22,7 +22,7 @@ KEYS = {
 }  # fmt: skip
 KUBERNETES = {
     "kubelet_version", "kubeadm_version", "containerd_version", "ca_pem", "etcd_ca_pem", "kubelet_conf", "admin_conf",
-    "bootstrap_conf", "manifests", "marker", "etcd_data", "etcd_initial", "pods_dir", "api", "busy",
+    "bootstrap_conf", "manifests", "marker", "etcd_data", "etcd_initial", "etcd_servers", "pods_dir", "api", "busy",
 }  # fmt: skip
 
 
