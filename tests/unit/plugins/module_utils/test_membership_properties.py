@@ -85,7 +85,7 @@ TARGETS = st.builds(
     st.sets(NUMBERS, max_size=1),
     st.booleans(),
 )
-ODD_TARGETS = TARGETS.filter(lambda target: len(target.members) % 2 == 1)
+ODD_TARGETS = TARGETS.map(lambda target: replace(target, members=target.members[len(target.members) % 2 == 0 :]))
 WANTS: st.SearchStrategy[Want] = st.one_of(
     TARGETS,
     st.builds(
@@ -201,7 +201,7 @@ def test_a_member_that_dies_in_between_leads_to_a_refusal_or_to_the_same_end(
     if again.allowed and plan.allowed:
         assert end(again.after) == end(plan.after)
     if plan.allowed and not again.allowed:
-        assert any(word in " ".join(again.reasons) for word in ("voters healthy", "down", "is the leader"))
+        assert any(word in " ".join(again.reasons) for word in ("voters healthy", "down", "join is running"))
 
 
 @pytest.mark.parametrize("voters", range(1, MOST + 1))
