@@ -74,9 +74,9 @@ class Claim:
         self.where = address(peer_urls)
         self.mark = mark
         self.lost = False
+        self.lease = 0
         self._through = through
         self._seconds = max(int(seconds), 1)
-        self._lease = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -87,14 +87,14 @@ class Claim:
 
     def mine(self, mark: Mark | None) -> bool:
         """Whether that is this very claim: an answer may have been lost on its way."""
-        return mark is not None and mark.lease == self._lease != 0
+        return mark is not None and mark.lease == self.lease != 0
 
     def take(self, over: Mark | None = None) -> bool:
         """Take it when it is free, or from this holder. Whether that worked."""
-        if not self._lease:
-            self._lease = self._through(lambda api: changes.grant(api, self._seconds))
+        if not self.lease:
+            self.lease = self._through(lambda api: changes.grant(api, self._seconds))
         revision = over.revision if over else 0
-        key, text, lease = CLAIMS + self.where, self.mark.text, self._lease
+        key, text, lease = CLAIMS + self.where, self.mark.text, self.lease
         return bool(self._through(lambda api: changes.replace(api, key, text, lease, revision)))
 
     def keep(self) -> None:
@@ -115,16 +115,20 @@ class Claim:
         try:
             if done:
                 self._through(lambda api: changes.forget(api, [CLAIMS + self.where, RECORDS + self.where]))
-            if self._lease:
-                self._through(lambda api: changes.revoke(api, self._lease))
+            if self.lease:
+                self._through(lambda api: changes.revoke(api, self.lease))
         except KubeadmError:
             # What was done stays done: the lease ends by itself, and a record of a member that started says nothing.
             return
 
+    def stopped(self, seconds: float) -> bool:
+        """Wait so long, or until it is given back."""
+        return self._stop.wait(seconds)
+
     def _renew(self) -> None:
-        while not self._stop.wait(self._seconds / RENEWALS):
+        while not self.stopped(self._seconds / RENEWALS):
             try:
-                left = self._through(lambda api: changes.keep_alive(api, self._lease))
+                left = self._through(lambda api: changes.keep_alive(api, self.lease))
             except KubeadmError:
                 # Nobody answers now; the lease runs on meanwhile, and the next renewal tells whether it is over.
                 continue

@@ -13,11 +13,9 @@ from typing import Any, Protocol
 
 from .errors import ApiError, CommandError, UnreachableError
 from .etcd_beginning import Begin, Beginning, Known, Seen, decide, members_of
-from .etcd_health import Connect
+from .etcd_probe import Connect
 
 PAUSE = 0.25
-# A service that comes back up by itself and ends again so often will not be healthy without help.
-RESTARTS = 3
 
 
 class Machine(Protocol):
@@ -27,11 +25,13 @@ class Machine(Protocol):
 
     def initial(self) -> str | None: ...
 
-    def begin(self, text: str) -> None: ...
+    def write(self, text: str) -> None: ...
 
     def start(self) -> None: ...
 
-    def trouble(self, restarts: int) -> str: ...
+    def failure(self) -> str: ...
+
+    def log(self) -> str: ...
 
     def finished(self) -> None: ...
 
@@ -81,7 +81,7 @@ class FirstStart:
         if not effects:
             return plan, not plan.waits and not plan.starts
         if plan.writes:
-            self.machine.begin(self.want.text())
+            self.machine.write(self.want.text())
         if plan.starts:
             self.machine.start()
         if plan.waits:
@@ -97,12 +97,12 @@ class FirstStart:
             mine = [known for known in listed or () if known.name == self.want.name]
             if settled and mine and mine[0].started:
                 return
-            trouble = self.machine.trouble(RESTARTS)
-            if trouble or self.clock() >= deadline:
+            failure = self.machine.failure()
+            if failure or self.clock() >= deadline:
                 raise CommandError(
-                    f'the new etcd member "{self.want.name}" is not healthy after {seconds:.0f} s',
+                    f'the new etcd member "{self.want.name}" is not healthy',
                     where=", ".join(self.endpoints),
-                    found="; ".join(filter(None, [self._missing(listed), trouble or self.machine.trouble(0)])),
+                    found=f"{self._missing(listed)}; {failure or 'the end of its log: ' + self.machine.log()}",
                     next_step="mend what the log names and run the same playbook again: it goes on from here",
                 )
             self.sleep(PAUSE)

@@ -17,6 +17,9 @@ from .membership_steps import Remove
 from .orphans import SEEN, SWEEP, Trace, Verdict, suspects, verdict
 from .quorum import Cluster, Member
 
+# The longest pause between two looks while a member is watched.
+SLOW = 2.0
+
 
 def sweep(world: World, joining: Collection[str], effects: bool) -> Outcome:
     """Remove the orphans, keep the rest and say why."""
@@ -27,7 +30,7 @@ def sweep(world: World, joining: Collection[str], effects: bool) -> Outcome:
     judged = watch.judge()
     deadline = world.clock() + world.settings.wait + 2 * world.settings.orphan
     while any(v.watch for v in judged.values()) and world.clock() < deadline:
-        world.sleep(PAUSE)
+        world.sleep(max(PAUSE, min(SLOW, world.settings.orphan / 20)))
         world.sample(deadline)
         judged = watch.judge()
     if any(v.orphan for v in judged.values()):

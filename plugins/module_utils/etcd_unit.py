@@ -11,9 +11,12 @@ from urllib.parse import urlsplit
 
 from .errors import CommandError, InputError
 from .host_io import Host
+from .host_kubernetes import directory_state
 
 LOG_LINES = 20
 DIAL_SECONDS = 2.0
+# A service that is restarted by systemd so often will not be well without help.
+RESTARTS = 3
 
 
 def dial(url: str, seconds: float = DIAL_SECONDS) -> bool:
@@ -44,7 +47,7 @@ class SystemdUnit:
         return self._host.exists(self._initial)
 
     def begin(self, initial_cluster: str) -> None:
-        """Written whole or not at all. The names of the others come from etcd, which takes any."""
+        """A join. The names of the others come from etcd, which takes any."""
         if not set(initial_cluster).isdisjoint('"\\$`\n'):
             raise InputError(
                 "The members' names cannot stand in an environment file",
@@ -52,7 +55,10 @@ class SystemdUnit:
                 found=repr(initial_cluster),
                 next_step="look who is a member of this etcd: a name of ours never looks like that",
             )
-        text = f'ETCD_INITIAL_CLUSTER="{initial_cluster}"\nETCD_INITIAL_CLUSTER_STATE="existing"\n'
+        self.write(f'ETCD_INITIAL_CLUSTER="{initial_cluster}"\nETCD_INITIAL_CLUSTER_STATE="existing"\n')
+
+    def write(self, text: str) -> None:
+        """The file of the first start, whole on the disk or not at all."""
         path = self._host.real(self._initial)
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         with open(f"{path}.new", "w", encoding="utf-8") as stream:
@@ -74,11 +80,15 @@ class SystemdUnit:
             )
 
     def failure(self) -> str:
-        """systemd has given up on it."""
-        state = self._host.run(["systemctl", "show", "--property=ActiveState", "--value", self._unit])
-        if state.out.strip() != "failed":
+        """It has failed, or it comes up and ends again and again."""
+        shown = self._host.run(["systemctl", "show", "--property=ActiveState,NRestarts", self._unit]).out
+        values = dict(line.partition("=")[::2] for line in shown.split())
+        state, restarts = values.get("ActiveState", ""), values.get("NRestarts", "")
+        again = state != "active" and restarts.isdigit() and int(restarts) >= RESTARTS
+        if state != "failed" and not again:
             return ""
-        return f"{self._unit} failed; the end of its log:\n{self._log()}"
+        what = "failed" if state == "failed" else f"ended {restarts} times since it was started"
+        return f"{self._unit} {what}; the end of its log:\n{self.log()}"
 
     def finished(self) -> None:
         """The file goes: what is left is the constant configuration."""
@@ -99,6 +109,19 @@ class SystemdUnit:
             os.rename(self._host.real(self._data), self._host.real(f"{self._data}-removed-{member}"))
         self.finished()
 
-    def _log(self) -> str:
+    def log(self) -> str:
+        """Its last lines."""
         lines = ["journalctl", "--no-pager", "--output=cat", f"--lines={LOG_LINES}", f"--unit={self._unit}"]
         return self._host.run(lines).out.strip()
+
+
+class FirstUnit(SystemdUnit):
+    """The unit of a member of a new cluster."""
+
+    def has_data(self) -> bool:
+        """Anything but what removed members have left: also what is no data of etcd is not ours to begin with."""
+        return directory_state(self._host, os.path.dirname(self._data)) == "present"
+
+    def initial(self) -> str | None:
+        """The beginning that has not finished."""
+        return self._host.read_text(self._initial)

@@ -24,6 +24,8 @@ from .membership_steps import Step
 from .quorum import Cluster, Member, agree, tolerance
 
 PAUSE = 0.25
+# Before a promotion the lag is looked at twice, so far apart.
+LAG_SPACING = 0.5
 NO_MAJORITY = "no majority stands behind the list of members: only a restore, or the members' return, helps"
 Answer = TypeVar("Answer")
 

@@ -205,8 +205,8 @@ def _target(have: Cluster, want: Target) -> Plan:
         return refused(have, f"{fewer}, as many as {count - 1} do: ask for {count - 1} or {count + 1}")
     steps: list[Step] = []
     state = have
-    while (more := _next(state, want)) and len(steps) < LONGEST:
-        plan = walk(state, more)
+    while more := _next(state, want):
+        plan = walk(state, more) if len(steps) < LONGEST else refused(state, "this wish contradicts itself")
         if not plan.allowed:
             return refused(have, *plan.reasons)
         steps += more

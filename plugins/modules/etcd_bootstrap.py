@@ -94,8 +94,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_beginning import Begin
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_first_start import FirstStart, result
-from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_machine import SystemdMachine
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_options import OPTIONS, connector
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_unit import FirstUnit
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import check_path
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import operation
@@ -119,7 +119,7 @@ def run(params: dict[str, Any], *, effects: bool) -> dict[str, Any]:
     members = {str(name): str(url) for name, url in params["initial_members"].items()}
     want = Begin(params["name"], members, params["token"])
     unit, file = unit_name(params["unit"]), check_path(params["initial_file"])
-    machine = SystemdMachine(Host(), unit, file, check_path(params["data_dir"]))
+    machine = FirstUnit(Host(), unit, file, check_path(params["data_dir"]))
     first = FirstStart(machine, connector(params), want, params["endpoints"], params["others"])
     plan, healthy = first.run(params["wait_seconds"], effects=effects)
     return result(plan, healthy, unit, file)

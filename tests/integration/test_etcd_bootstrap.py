@@ -39,7 +39,7 @@ class Process:
     def initial(self) -> str | None:
         return self.file.read_text() if self.file.exists() else None
 
-    def begin(self, text: str) -> None:
+    def write(self, text: str) -> None:
         self.file.write_text(text)
 
     def start(self) -> None:
@@ -47,7 +47,10 @@ class Process:
         if server is None or server.process.poll() is not None:
             self.cluster.start(self.name, "new")
 
-    def trouble(self, _restarts: int) -> str:
+    def log(self) -> str:
+        return ""
+
+    def failure(self) -> str:
         server = self.cluster.members[self.name].server
         return "it ended" if server is not None and server.process.poll() is not None else ""
 

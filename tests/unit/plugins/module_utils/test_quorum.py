@@ -209,6 +209,38 @@ def test_an_unknown_member_is_refused(gate: object) -> None:
     assert gate(cluster(5), "cp1").reasons == ("no member has the ID cp1",)
 
 
+BIG, SMALL = (200 << 20, 50 << 20), (200 << 20, 190 << 20)
+
+
+@pytest.mark.parametrize(
+    ("state", "sizes", "reason"),
+    [
+        (cluster(3, 0, 3), {"1": BIG}, ""),
+        (cluster(5, 0, 3), {"1": BIG, "2": BIG}, ""),
+        (cluster(3, 0, 3), {"1": SMALL}, "gains less than 30%"),
+        (cluster(3, 0, 3), {"1": (99 << 20, 0)}, "is under 100 MiB"),
+        (cluster(3, 0, 3), {}, "0 MiB of 0 MiB are in use"),
+        (cluster(5, 1, 3), {"1": BIG}, 'not healthy: "cp5"'),
+        (cluster(3, 1, 2), {"1": BIG}, "1 of 3 voters healthy, quorum 2"),
+        (cluster(3, 0, 1), {"1": BIG, "2": BIG}, 'the leader, which comes last: first "cp2"'),
+        (cluster(3, 0, 1), {"1": BIG, "2": SMALL}, "move the leadership first"),
+        (cluster(3, 0, 3, LEARNER), {"1": BIG}, "a learner is joining"),
+        (cluster(1, 0, 1), {"1": BIG}, "0 of 1 voters healthy, quorum 1"),
+    ],
+)
+def test_defragment(state: Cluster, sizes: dict[str, tuple[int, int]], reason: str) -> None:
+    gate = subject.defragment_gate(state, "1", sizes)
+    assert gate.allowed is not bool(reason), gate.reasons
+    assert reason in " ".join(gate.reasons)
+
+
+def test_a_single_member_is_defragmented_when_a_gap_is_wanted() -> None:
+    gate = subject.defragment_gate(cluster(1, 0, 1), "1", {"1": BIG}, allow_downtime=True)
+    assert gate.allowed
+    assert gate.aloud
+    assert subject.defragment_gate(cluster(1), "9", {}).reasons == ("no member has the ID 9",)
+
+
 def test_two_samples_agree_or_do_not() -> None:
     assert subject.agree(cluster(3, 1), cluster(3, 1), 5.0).allowed
     assert "4.9 s apart" in " ".join(subject.agree(cluster(3), cluster(3), 4.9).reasons)

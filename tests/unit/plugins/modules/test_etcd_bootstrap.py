@@ -40,17 +40,20 @@ class Machine:
     def initial(self) -> str | None:
         return self.text
 
-    def begin(self, text: str) -> None:
+    def write(self, text: str) -> None:
         self.text = text
-        self.done.append("begin")
+        self.done.append("write")
 
     def start(self) -> None:
         assert self.text is not None, "without the file it would begin a cluster of its own"
         self.running = self.data = True
         self.done.append("start")
 
-    def trouble(self, restarts: int) -> str:
-        return self.dies if restarts or self.dies else "its log"
+    def failure(self) -> str:
+        return self.dies
+
+    def log(self) -> str:
+        return "its log"
 
     def finished(self) -> None:
         self.text = None
@@ -85,7 +88,7 @@ class Gateway:
 def test_written_started_waited_for_and_cleaned_up() -> None:
     machine = Machine()
     plan, healthy = machine.first_start().run(60, effects=True)
-    assert (machine.done, machine.text, healthy) == (["begin", "start", "finished"], None, True)
+    assert (machine.done, machine.text, healthy) == (["write", "start", "finished"], None, True)
     assert plan.steps("etcd.service", "/f") == ["write /f", "start etcd.service", "remove /f, the member is healthy"]
     again, healthy = machine.first_start().run(60, effects=True)
     assert (again.steps("etcd.service", "/f"), healthy) == ([], True)
@@ -101,13 +104,13 @@ def test_check_mode_says_the_same_and_does_nothing() -> None:
 def test_started_only_where_others_are_waited_for_later() -> None:
     machine = Machine()
     _plan, healthy = machine.first_start().run(0, effects=True)
-    assert (machine.done, healthy) == (["begin", "start"], False)
+    assert (machine.done, healthy) == (["write", "start"], False)
     assert machine.text is not None, "it is not finished"
     plan, healthy = machine.first_start().run(60, effects=True)
     assert (machine.text, healthy, plan.writes) == (None, True, False)
 
 
-@pytest.mark.parametrize("dies_in", ["begin", "start", "sleep", "finished"])
+@pytest.mark.parametrize("dies_in", ["write", "start", "sleep", "finished"])
 def test_a_killed_run_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch, dies_in: str) -> None:
     machine = Machine()
 
