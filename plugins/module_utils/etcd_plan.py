@@ -95,7 +95,8 @@ class EtcdPlan:
             found[name] = [*begins, *makes, *([] if action == LEAVE else [action])]
         for name in self.outdated:
             found.setdefault(name, []).append("outdated")
-        if self.lost:
+        for name in self.lost:
+            found[name].append("lost")
             found.setdefault(self.reader, []).append("forget")
         if self.sweeper:
             found.setdefault(self.sweeper, []).append("sweep")

@@ -349,6 +349,7 @@ def test_fault_13_a_dead_machine_is_replaced_by_another() -> None:
     assert plan.leave == ()
     assert plan.lost == {"etcd3": "https://10.0.0.63:2380"}
     assert plan.groups()["etcd1"][-1] == "kube_site_etcd_forget"
+    assert plan.groups()["etcd3"] == ["kube_site_etcd_lost"]
     assert plan.actions["etcd4"] == "join"
     assert plan.endpoints == tuple(f"https://10.0.0.6{number}:2379" for number in (1, 2, 4))
     assert world.only_finding("etcd-remove", "warning").host == "etcd3"
