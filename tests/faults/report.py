@@ -64,8 +64,8 @@ def external(data: Run) -> list[str]:
         "## External etcd",
         "",
         *about(data),
-        "2 load balancers, 3 control planes, 1 worker, 5 machines for etcd of which the first 3 are in the inventory at "
-        "the beginning. Each run ends with `verify`; what etcd and the API servers themselves say is compared besides. "
+        "2 load balancers, 3 control planes, 1 worker, 5 machines for etcd, of which the first 3 are in the inventory "
+        "at the beginning. Each run ends with `verify`; what etcd and the API servers say themselves is compared. "
         "The times hold for a machine with other work beside.",
         "",
         *table(["step", "s", "result"], rows),
