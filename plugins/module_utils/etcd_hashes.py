@@ -60,7 +60,8 @@ def compare(revision: int, answers: Mapping[str, tuple[int, int]]) -> Hashes:
 
 def take(apis: Mapping[str, EtcdApi]) -> Hashes:
     """The hashes of these members, by ID, at the newest revision that all of them have."""
-    at, answers = 0, dict[str, "tuple[int, int]"]()
+    at = 0
+    answers: dict[str, tuple[int, int]] = {}
     for _try in range(TRIES):
         at, answers, gone = _ask(apis)
         if not gone and len({compacted for compacted, _value in answers.values()}) <= 1:

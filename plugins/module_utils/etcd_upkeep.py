@@ -53,7 +53,10 @@ class Plan:
 def plan_upkeep(sample: Sample, asked: Asked, compacted: Compacted) -> Plan:
     """The steps, or RefusedError. compacted: whether everything before a revision is gone already."""
     steps = _PLANS[asked.action](sample, asked, compacted)
-    state, aloud, reasons = sample, dict[str, None](), dict[str, None]()
+    state = sample
+    # In order, and each only once.
+    aloud: dict[str, None] = {}
+    reasons: dict[str, None] = {}
     for step in steps:
         # How far a compaction shrinks the data is seen when it is done.
         if not (isinstance(step, Disarm) and any(isinstance(one, Compact) for one in steps)):

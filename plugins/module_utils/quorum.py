@@ -186,6 +186,9 @@ def add_learner_gate(cluster: Cluster, name: str, peer_urls: Sequence[str], *, r
             *((True, f"{m} raises the alarm {', '.join(m.alarms)}") for m in cluster.members if m.alarms),
             *((True, f"{m} has that name already") for m in others.members if name and m.name == name),
             *((True, f"{m} has that peer URL already") for m in others.members if set(peer_urls) & set(m.peer_urls)),
+            (bool(down) and not own and cluster.has_quorum and now < quorum(voters + 1),
+             f"{_names(down)} is down, and etcd refuses where {counted(now, voters + 1)} would be the outcome: "
+             "remove the dead member first"),
             (bool(down and old), f"{_names(down)} is down and etcd {', '.join(old)} cannot add a member meanwhile: "
                                  "remove the dead member first"),
         )

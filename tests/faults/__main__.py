@@ -20,7 +20,11 @@ from lab import settings as lab_settings
 from lab.debian import SUITES
 from lab.shell import say
 from tests.e2e.support import Site
+<<<<<<< HEAD
 from tests.faults import colocated, external_etcd, report
+=======
+from tests.faults import colocated, etcd_truth, report
+>>>>>>> w-member
 from tests.faults.interrupted import POINTS, try_point
 from tests.faults.sources import Sources
 
@@ -66,12 +70,19 @@ def broken_sources(settings: lab_settings.Settings, work: Path, _args: argparse.
         yield {"broken": name, "problem": problem}
 
 
+def etcd_rows(_settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The gates' truth table on real etcd clusters."""
+    for row in etcd_truth.rows(work, etcd_truth.CLUSTERS):
+        yield asdict(row)
+
+
 CAMPAIGNS: dict[str, Campaign] = {
     "interrupted": interrupted,
     "colocated": together,
     "external-etcd": external,
     **{f"sources-{suite}": through_sources(suite) for suite in SUITES},
     "sources-broken": broken_sources,
+    "etcd-truth": etcd_rows,
 }
 
 

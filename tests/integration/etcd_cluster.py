@@ -33,12 +33,13 @@ def eventually(look: Callable[[], Seen], good: Callable[[Seen], bool], seconds: 
 
 @dataclass
 class Member:
-    """One member: where clients and peers find it, and its process once it has been started."""
+    """One member: where clients and peers find it, and its process once it has been started; launcher: what runs it."""
 
     name: str
     url: str
     peer_url: str
     server: Server | None = None
+    launcher: tuple[str, ...] = ()
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
@@ -100,7 +101,15 @@ class EtcdCluster:
         urls = ["--listen-client-urls", member.url, "--advertise-client-urls", member.url]
         peers = ["--listen-peer-urls", member.peer_url, "--initial-advertise-peer-urls", member.peer_url]
         others = initial or ",".join(f"{one.name}={one.peer_url}" for one in self.members.values())
-        argv = [program("etcd", "etcd"), "--name", name, "--data-dir", self.directory / name, "--unsafe-no-fsync"]
+        argv = [
+            *member.launcher,
+            program("etcd", "etcd"),
+            "--name",
+            name,
+            "--data-dir",
+            self.directory / name,
+            "--unsafe-no-fsync",
+        ]
         more = ["--initial-cluster", others, "--initial-cluster-state", state, "--log-level", "warn", *self.flags]
         auth = ["--client-cert-auth", "--peer-client-cert-auth"]
         everything = [*argv, *files, *trust, *auth, *urls, *peers, *more]

@@ -50,3 +50,17 @@ def test_sources() -> None:
     assert "Where the software comes from: trixie" in text
     assert "| public | 130 | 13 | 300 | - | verified, then unchanged; nothing left the lab |" in text
     assert "| a portal | **no** |" in text
+
+
+def test_etcd_truth() -> None:
+    row = {
+        "action": "add a learner", "voters": 5, "lost": 2, "ways": "frozen, killed", "wanted": True, "said": "yes",
+        "done": "added", "seconds": 3.1, "acknowledged": 200, "gap": 0.41, "problem": "", "cluster": "5-2",
+        "checked": 900, "missing": 0,
+    }  # fmt: skip
+    text = render({"etcd-truth": results(row, {**row, "wanted": False, "said": "x is down", "done": "refused"})})
+    assert "| add a learner | 5 | 2 | frozen, killed | yes | 3 | 200 | 0.4 | added |" in text
+    assert "| no | 3 | 200 | 0.4 | refused: x is down |" in text
+    assert "1 clusters" in text
+    assert "1800 of them, 0 lost" in text
+    assert "**x**" in render({"etcd-truth": results({**row, "problem": "x"})})

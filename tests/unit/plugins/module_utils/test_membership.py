@@ -92,7 +92,7 @@ def test_steps(have: Cluster, want: subject.Want, steps: list[type]) -> None:
     ("have", "want", "reason"),
     [
         # The end is refused, so nothing is begun.
-        (cluster(3, 1), JOIN, 'promote the learner "e9": if "e9" failed right after: 2 of 4 voters healthy, quorum 3'),
+        (cluster(3, 1), JOIN, "refuses where 2 of 4 voters healthy, quorum 3 would be the outcome"),
         (cluster(3, 2), JOIN, "the quorum is lost (1 of 3 voters healthy, quorum 2)"),
         (cluster(3, 0, 1, member(8, learner=True)), JOIN, 'another learner is joining: "e8"'),
         (cluster(3), replace(JOIN, has_data=True), 'the host of "e9" has the data of a member'),
