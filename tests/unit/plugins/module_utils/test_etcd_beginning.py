@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,13 @@ def test_what_is_no_beginning_is_refused(seen: Seen, reason: str) -> None:
 def test_a_member_is_started_only_without_data_or_with_its_own_beginning() -> None:
     """Over every state of a host: whatever starts, starts from nothing or goes on with what it began."""
     texts = (None, WANT.text(), JOIN, subject.Begin("etcd2", MEMBERS, "older").text(), "damaged")
-    answers = ("Connection refused", REFUSED, listed("etcd1 etcd3"), listed("etcd1 etcd2"), listed("etcd1", etcd2=""))
+    answers: tuple[Any, ...] = (
+        "Connection refused",
+        REFUSED,
+        listed("etcd1 etcd3"),
+        listed("etcd1 etcd2"),
+        listed("etcd1", etcd2=""),
+    )
     own = (None, listed("etcd2"), listed("etcd1", etcd2=""))
     starts = 0
     for data, initial, answer, mine, settled in itertools.product((True, False), texts, answers, own, (True, False)):

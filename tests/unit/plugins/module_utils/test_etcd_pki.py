@@ -167,10 +167,10 @@ def test_a_killed_run_is_finished_by_the_next(node: Node, died_at: int) -> None:
     do(node, "etcd_ca")
     real, count = node.run, iter(range(10))
 
-    def dying(argv: list[str], text: str, timeout: float) -> tuple[int, str]:
+    def dying(argv: list[str], stdin_document: str, timeout: float) -> tuple[int, str]:
         if next(count) == died_at:
             raise KeyboardInterrupt
-        return real(argv, text, timeout)
+        return real(argv, stdin_document, timeout)
 
     node.run = dying
     with pytest.raises(KeyboardInterrupt):
