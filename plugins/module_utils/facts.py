@@ -82,8 +82,7 @@ class VrrpPeer:
 class KubernetesFacts:
     """What a cluster put on the host. manifests: static pod to image. marker: our unfinished action, "" when none.
 
-    busy: an operation of ours still runs there. etcd_initial: etcd's unfinished first start, new or existing (a join).
-    etcd_servers: what the API server's static pod names."""
+    busy: an operation of ours still runs there. etcd_initial: etcd's unfinished first start, new or existing."""
 
     kubelet_version: str = ""
     containerd_version: str = ""

@@ -20,11 +20,7 @@ from lab import settings as lab_settings
 from lab.debian import SUITES
 from lab.shell import say
 from tests.e2e.support import Site
-<<<<<<< HEAD
-from tests.faults import colocated, external_etcd, report
-=======
-from tests.faults import colocated, etcd_truth, report
->>>>>>> w-member
+from tests.faults import colocated, etcd_truth, external_etcd, report
 from tests.faults.interrupted import POINTS, try_point
 from tests.faults.sources import Sources
 
