@@ -75,3 +75,9 @@ def parse_look(raw: Any) -> EtcdLook | None:
         empty=empty if isinstance(empty, bool) else None,
         members=tuple(_member(member) for member in told["members"] if isinstance(member, Mapping)),
     )
+
+
+def is_stopped(units: Any) -> bool:
+    """Whether node_info's `units` say that the service is not running: not merely slow to answer."""
+    unit = units.get("etcd") if isinstance(units, Mapping) else None
+    return isinstance(unit, Mapping) and unit.get("active") in ("inactive", "failed")

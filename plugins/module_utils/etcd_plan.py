@@ -95,7 +95,8 @@ class EtcdPlan:
             found[name] = [*begins, *makes, *([] if action == LEAVE else [action])]
         for name in self.outdated:
             found.setdefault(name, []).append("outdated")
-        if self.lost:
+        for name in self.lost:
+            found[name].append("lost")
             found.setdefault(self.reader, []).append("forget")
         if self.sweeper:
             found.setdefault(self.sweeper, []).append("sweep")
@@ -241,6 +242,9 @@ def decide_external(inputs: Inputs, nodes: Mapping[str, Node], begin: bool) -> E
     members = [name for name in sorted(actions) if actions[name] in (BOOTSTRAP, KEEP)]
     leaving = [name for name, action in actions.items() if action == LEAVE]
     reader, left = _reader(inputs, nodes, reader), seen.unfinished if seen else ()
+    if leaving and not reader:
+        step = "start etcd on a machine that stays, then run again"
+        findings.append(fatal("", "etcd-remove", "etcd answers on no machine that stays", step))
     return EtcdPlan(
         topology=EXTERNAL,
         actions=actions,
@@ -254,7 +258,8 @@ def decide_external(inputs: Inputs, nodes: Mapping[str, Node], begin: bool) -> E
         order=_in_order([host.name for host in staying if host.name in nodes], inputs, seen),
         initial={name: peer_url(inputs.hosts[name].node_ip) for name in members if BOOTSTRAP in actions.values()},
         members=tuple(client_url(inputs.hosts[name].node_ip) for name in members),
-        endpoints=endpoints,
+        # Where etcd is outside of the run, its members are those of the inventory, as far as anybody knows.
+        endpoints=endpoints or tuple(client_url(host.node_ip) for host in sorted(staying, key=lambda host: host.name)),
         outdated=_outdated(inputs, nodes, endpoints),
         findings=tuple(findings),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from .etcd_look import EtcdLook, parse_look
+from .etcd_look import EtcdLook, is_stopped, parse_look
 
 # /readyz without credentials: 401 and 403 come from a server whose anonymous access is off.
 LIVE_STATUS = (200, 401, 403)
@@ -82,8 +82,7 @@ class VrrpPeer:
 class KubernetesFacts:
     """What a cluster put on the host. manifests: static pod to image. marker: our unfinished action, "" when none.
 
-    busy: an operation of ours still runs there. etcd_initial: etcd's first start, unfinished: new (of a cluster) or
-    existing (a join). etcd_servers: what the API server's static pod names."""
+    busy: an operation of ours still runs there. etcd_initial: etcd's unfinished first start, new or existing."""
 
     kubelet_version: str = ""
     containerd_version: str = ""
@@ -145,6 +144,7 @@ class Node:
     vrrp: tuple[VrrpPeer, ...] = ()
     receipts: Mapping[str, str] = field(default_factory=dict)
     etcd: EtcdLook | None = None
+    etcd_stopped: bool = False
     kubernetes: KubernetesFacts = KubernetesFacts()
 
     def network_of(self, address: str) -> Address | None:
@@ -264,7 +264,6 @@ def parse_kubernetes(raw: Mapping[str, Any]) -> KubernetesFacts:
 def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
     """One host's `node`."""
     system, clock, arp = _map(raw.get("os")), _map(raw.get("time")), _map(raw.get("arp"))
-    epoch = clock.get("epoch")
     return Node(
         name=name,
         hostname=_text(raw.get("hostname")),
@@ -280,7 +279,7 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         swap=tuple(_text(device) for device in _list(raw.get("swap"))),
         cgroup=_text(raw.get("cgroup")),
         init=_text(raw.get("init")),
-        epoch=float(epoch) if isinstance(epoch, (int, float)) else None,
+        epoch=float(clock["epoch"]) if isinstance(clock.get("epoch"), (int, float)) else None,
         synchronized=_flag(clock.get("synchronized")),
         disks=_disks(_map(raw.get("disks"))),
         addresses=_addresses(raw.get("addresses")),
@@ -298,5 +297,6 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         vrrp=_vrrp(raw.get("vrrp")),
         receipts={str(name): _text(_map(known).get("inputs")) for name, known in _map(raw.get("receipts")).items()},
         etcd=parse_look(raw.get("etcd")),
+        etcd_stopped=is_stopped(raw.get("units")),
         kubernetes=parse_kubernetes(_map(raw.get("kubernetes"))),
     )

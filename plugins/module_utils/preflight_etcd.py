@@ -33,6 +33,14 @@ def groups(case: Case) -> Iterator[Finding]:
         yield fatal(name, "groups", "the host is in etcd and in kube_node", "give etcd a machine of its own")
 
 
+def unchanged_topology(case: Case) -> Iterator[Finding]:
+    """etcd does not move from the control planes to machines of its own."""
+    stacked = [host.name for host, node in case.planes_joined() if "etcd" in node.kubernetes.manifests]
+    if stacked and case.plan.etcd.topology == EXTERNAL:
+        found = f"etcd runs on {', '.join(sorted(stacked))}, and the group etcd has machines of its own"
+        yield fatal("", "groups", found, "leave the group etcd out: the topology of a running cluster stays as it is")
+
+
 def member_count(case: Case) -> Iterator[Finding]:
     """An even number of members tolerates no more than one member less."""
     if case.plan.etcd.topology != EXTERNAL:
@@ -82,4 +90,4 @@ def member_versions(case: Case) -> Iterator[Finding]:
             )
 
 
-CHECKS: tuple[Check, ...] = (groups, member_count, removals, member_versions)
+CHECKS: tuple[Check, ...] = (groups, unchanged_topology, member_count, removals, member_versions)

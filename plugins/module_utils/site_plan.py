@@ -261,10 +261,10 @@ def _etcd(inputs: Inputs, nodes: Mapping[str, Node], plan: SitePlan, evidence: E
 
 
 def _is_prepared(host: HostInputs, node: Node, etcd: EtcdPlan) -> bool:
-    """A member whose etcd is silent is looked at again, and started; one that leaves needs nothing."""
+    """A member whose service is stopped is prepared again, which starts it; one that leaves needs nothing."""
     action = etcd.actions.get(host.name)
-    silent = action == KEEP and node.etcd is None
-    return action in (LEAVE, GONE) or (is_prepared(host, node) and not silent)
+    stopped = action == KEEP and node.etcd_stopped
+    return action in (LEAVE, GONE) or (is_prepared(host, node) and not stopped)
 
 
 def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:

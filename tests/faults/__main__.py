@@ -20,7 +20,7 @@ from lab import settings as lab_settings
 from lab.debian import SUITES
 from lab.shell import say
 from tests.e2e.support import Site
-from tests.faults import colocated, etcd_truth, report
+from tests.faults import colocated, etcd_truth, external_etcd, report
 from tests.faults.interrupted import POINTS, try_point
 from tests.faults.sources import Sources
 
@@ -39,6 +39,12 @@ def interrupted(settings: lab_settings.Settings, work: Path, args: argparse.Name
 def together(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Load balancers on the control planes."""
     for step in colocated.steps(Site(settings, colocated.MACHINES, work)):
+        yield asdict(step)
+
+
+def external(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """etcd on machines of its own."""
+    for step in external_etcd.External(Site(settings, external_etcd.MACHINES, work)).steps():
         yield asdict(step)
 
 
@@ -69,6 +75,7 @@ def etcd_rows(_settings: lab_settings.Settings, work: Path, _args: argparse.Name
 CAMPAIGNS: dict[str, Campaign] = {
     "interrupted": interrupted,
     "colocated": together,
+    "external-etcd": external,
     **{f"sources-{suite}": through_sources(suite) for suite in SUITES},
     "sources-broken": broken_sources,
     "etcd-truth": etcd_rows,

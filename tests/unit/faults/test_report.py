@@ -33,6 +33,11 @@ def test_colocated() -> None:
     assert "| `site` again | 14 | well |" in render({"colocated": results(step)})
 
 
+def test_external_etcd() -> None:
+    step = {"name": "`scale_etcd` to 4: refused", "seconds": 20.2, "problem": "status 0"}
+    assert "| `scale_etcd` to 4: refused | 20 | **status 0** |" in render({"external-etcd": results(step)})
+
+
 def test_sources() -> None:
     run = {
         "suite": "trixie",

@@ -240,14 +240,16 @@ def test_a_members_name_at_another_address() -> None:
     assert "the member etcd3 is at https://10.0.0.63:2380, the inventory says 10.0.0.99" in refusal(world)
 
 
-def test_a_silent_member_is_prepared_again() -> None:
+def test_a_stopped_member_is_prepared_again_and_a_slow_one_is_not() -> None:
     world = external()
     for name in MACHINES:
         world.hosts[name]["inputs"] = "today"
         receipts = ("kube_host", "kube_bundle_files", "etcd")
         world.nodes[name]["receipts"] = {receipt: {"inputs": "today"} for receipt in receipts}
-    world.nodes["etcd2"]["etcd"] = None
-    assert {"etcd1", "etcd3"} == set(world.ask().plan.prepared)
+    world.nodes["etcd2"]["etcd"] = world.nodes["etcd3"]["etcd"] = None
+    world.nodes["etcd2"]["units"] = {"etcd": {"active": "failed"}}
+    world.nodes["etcd3"]["units"] = {"etcd": {"active": "active"}}
+    assert set(world.ask().plan.prepared) == {"etcd1", "etcd3"}
 
 
 def test_two_clusters_among_the_machines() -> None:
@@ -276,7 +278,30 @@ def test_a_limited_run_of_a_worker_says_nothing_of_etcd() -> None:
     world.only("w1")
     world.ca_pem, world.api_version = CA, "v1.36.3"
     plan = plan_of(world)
-    assert (plan.actions, plan.endpoints, plan.outdated, plan.groups()) == ({}, (), (), {})
+    assert (plan.actions, plan.outdated, plan.groups()) == ({}, (), {})
+
+
+def test_a_control_plane_that_joins_in_a_limited_run_uses_the_external_etcd() -> None:
+    world = external()
+    world.add("cp4", "control_plane", "10.0.0.24")
+    world.only("cp1", "cp4", "lb1", "lb2")
+    world.answers(*(f"10.0.0.2{number}" for number in (1, 2, 3)), "10.0.0.100")
+    plan = plan_of(world)
+    assert plan.endpoints == tuple(f"https://10.0.0.6{number}:2379" for number in (1, 2, 3))
+    assert plan.outdated == ()
+
+
+def test_the_topology_of_a_running_cluster_stays() -> None:
+    world = World().running(*PLANES, *WORKERS).with_etcd()
+    assert "etcd runs on cp1, cp2, cp3, and the group etcd has machines of its own" in refusal(world)
+
+
+def test_who_leaves_is_removed_through_one_that_stays() -> None:
+    world = five()
+    for name in ("etcd1", "etcd2", "etcd3"):
+        world.nodes[name]["etcd"] = None
+    world.rules["etcd_remove"] = ["etcd4", "etcd5"]
+    assert "etcd answers on no machine that stays" in refusal(world)
 
 
 def five() -> World:
@@ -349,6 +374,7 @@ def test_fault_13_a_dead_machine_is_replaced_by_another() -> None:
     assert plan.leave == ()
     assert plan.lost == {"etcd3": "https://10.0.0.63:2380"}
     assert plan.groups()["etcd1"][-1] == "kube_site_etcd_forget"
+    assert plan.groups()["etcd3"] == ["kube_site_etcd_lost"]
     assert plan.actions["etcd4"] == "join"
     assert plan.endpoints == tuple(f"https://10.0.0.6{number}:2379" for number in (1, 2, 4))
     assert world.only_finding("etcd-remove", "warning").host == "etcd3"
