@@ -107,11 +107,15 @@ class Claim:
         text = replace(self.mark, member=member).text
         self._through(lambda api: changes.put(api, RECORDS + self.where, text))
 
-    def give_back(self, done: bool) -> None:
-        """End it. done: nothing is left to be swept, so the record goes too."""
+    def leave(self) -> None:
+        """Renew it no more: it lives on for the rest of its lease."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(self._seconds)
+
+    def give_back(self, done: bool) -> None:
+        """End it. done: nothing is left to be swept, so the record goes too."""
+        self.leave()
         try:
             if done:
                 self._through(lambda api: changes.forget(api, [CLAIMS + self.where, RECORDS + self.where]))

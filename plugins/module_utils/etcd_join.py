@@ -39,21 +39,27 @@ def join(world: World, want: Join, effects: bool) -> Outcome:
         run.take()
         # What was planned before the claim was held may have been swept meanwhile.
         plan = world.planned(want)
+        if any(isinstance(step, Remove) for step in plan.steps):
+            world.settled()
+            plan = world.planned(want)
         run.carry_out(plan)
     finally:
-        claim.give_back(run.done)
+        if run.waits:
+            claim.leave()
+        else:
+            claim.give_back(run.done)
     if unit is not None:
         unit.finished()
     return outcome(plan, world.sample(run.deadline).cluster)
 
 
 class _Run:
-    """One join while it is carried out. done: nothing of it is left half."""
+    """One join while it is carried out. done: nothing of it is left half. waits: for somebody else to start it."""
 
     def __init__(self, world: World, want: Join, claim: Claim) -> None:
         self.world, self.want, self.claim = world, want, claim
         self.deadline = world.clock() + world.settings.wait
-        self.done = False
+        self.done = self.waits = False
 
     def take(self) -> None:
         """Hold the claim. This host's own one, of a call that was killed, is taken over: the host's lock is held."""
@@ -88,9 +94,10 @@ class _Run:
                 self.start()
             elif isinstance(step, Promote):
                 self.promote(step)
-        # Without a unit somebody else starts the learner: its record lets a sweep find it when nobody does.
         own = by_urls(self.world.last.cluster, self.want.peer_urls)
         self.done = own is not None and own.started
+        # Somebody else starts it now: the claim's lease is the time for that, the record lets a sweep find it after.
+        self.waits = not self.done
 
     def fence(self) -> None:
         """Nothing more once somebody else may believe that this join is over."""

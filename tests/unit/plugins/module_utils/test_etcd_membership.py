@@ -213,6 +213,34 @@ def test_a_claim_is_renewed_until_its_lease_is_over() -> None:
     assert etcd.keys == {}
 
 
+def test_a_learner_that_somebody_else_starts_has_a_lease_of_time_for_it() -> None:
+    etcd = Fake()
+    join(etcd.world(host="here"), Join("e4", (peer(4),), vote=False), True)
+    assert {CLAIM, RECORD} == set(etcd.keys)
+    outcome = sweep(etcd.world(host="another"), (), True)
+    assert etcd.now > 119, "its claim was waited for"
+    assert len(outcome.steps) == 1
+    assert etcd.keys == {}
+    join(etcd.world(host="here"), Join("e4", (peer(4),), vote=False), True)
+    FakeUnit(etcd, 4).start()
+    assert [step.split()[0] for step in join(etcd.world(), WANT, True).steps] == ["promote"]
+    assert etcd.keys == {}
+
+
+def test_a_learner_whose_data_are_gone_is_removed_after_two_samples_and_added_again() -> None:
+    etcd = Fake()
+    unit = FakeUnit(etcd, 4)
+    join(etcd.world(unit), Join("e4", (peer(4),), vote=False), True)
+    old = next(i for i, m in etcd.members.items() if m["number"] == 4)
+    unit.data, began = False, etcd.now
+    etcd.members[old]["up"] = False
+    done = join(etcd.world(unit), WANT, True)
+    assert [step.split()[0] for step in done.steps] == ["remove", "add", "start", "promote"]
+    assert etcd.now - began >= 5
+    assert old not in etcd.members
+    joined(etcd, unit)
+
+
 def test_a_leader_hands_over_and_leaves() -> None:
     etcd = Fake(voters=5)
     leader = format(etcd.leader, "x")

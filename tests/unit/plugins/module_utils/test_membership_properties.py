@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,7 +29,8 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.membership_steps im
 from ansible_collections.quorum.kubeadm.plugins.module_utils.quorum import Cluster, Member, quorum
 
 MOST = 9
-MANY = settings(max_examples=400, deadline=None)
+# A campaign asks for more of them.
+MANY = settings(max_examples=int(os.environ.get("MEMBERSHIP_EXAMPLES", "400")), deadline=None)
 FRESH = itertools.count(0x1000)
 
 
@@ -83,7 +85,7 @@ TARGETS = st.builds(
     st.sets(NUMBERS, max_size=1),
     st.booleans(),
 )
-ODD_TARGETS = TARGETS.filter(lambda target: len(target.members) % 2 == 1)
+ODD_TARGETS = TARGETS.map(lambda target: replace(target, members=target.members[len(target.members) % 2 == 0 :]))
 WANTS: st.SearchStrategy[Want] = st.one_of(
     TARGETS,
     st.builds(
@@ -199,7 +201,7 @@ def test_a_member_that_dies_in_between_leads_to_a_refusal_or_to_the_same_end(
     if again.allowed and plan.allowed:
         assert end(again.after) == end(plan.after)
     if plan.allowed and not again.allowed:
-        assert any(word in " ".join(again.reasons) for word in ("voters healthy", "down", "is the leader"))
+        assert any(word in " ".join(again.reasons) for word in ("voters healthy", "down", "join is running"))
 
 
 @pytest.mark.parametrize("voters", range(1, MOST + 1))
