@@ -230,9 +230,7 @@ def _listening(rows: Any) -> tuple[Listener, ...]:
 
 def _vrrp(rows: Any) -> tuple[VrrpPeer, ...]:
     return tuple(
-        VrrpPeer(
-            _text(row.get("source")), _number(row.get("vrid")) or 0, tuple(_text(vip) for vip in _list(row.get("vip")))
-        )
+        VrrpPeer(_text(row.get("source")), _number(row.get("vrid")) or 0, tuple(map(_text, _list(row.get("vip")))))
         for row in _rows(rows)
     )
 
