@@ -30,7 +30,7 @@ WORK = CHECKOUT / ".build" / "bench"
 KUBE_VERSION = "1.36.3"
 TIMEOUT = 1200
 WRONG = re.compile(r"fatal: |\[ERROR\]|error: |\S+ failed on ")
-KINDS = {"lb": "lb", "cp": "control_plane", "w": "worker"}
+KINDS = {"lb": "lb", "cp": "control_plane", "w": "worker", "etcd": "etcd"}
 WATCHED = (
     "containerd", "kubelet", "haproxy", "keepalived", "etcd", "kube-apiserver", "kube-controller-manager",
     "kube-scheduler", "kube-proxy", "coredns", "flanneld",

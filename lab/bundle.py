@@ -24,7 +24,8 @@ CNI_DIR = "/opt/cni/bin"
 
 # Component, its programs, and the roles whose hosts need them on the path.
 PROGRAMS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("kubernetes", ("kubeadm", "kubelet", "kubectl"), NODES),
+    ("kubernetes", ("kubeadm",), (*NODES, "etcd")),
+    ("kubernetes", ("kubelet", "kubectl"), NODES),
     ("containerd", ("containerd", "containerd-shim-runc-v2", "ctr"), NODES),
     ("runc", ("runc",), NODES),
     ("etcd", ("etcdctl", "etcdutl"), ("control_plane", "etcd")),

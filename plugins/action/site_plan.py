@@ -196,4 +196,4 @@ class ActionModule(ActionBase):
         self._display.display(report.findings_text(outcome.findings, len(outcome.plan.hosts), width), color=color)
         if not outcome.fatal:
             plan = outcome.plan
-            self._display.display(report.plan_text(plan.state, plan.seed, plan.hosts, width))
+            self._display.display(report.plan_text(plan.state, plan.seed, plan.etcd.told(plan.hosts), width))

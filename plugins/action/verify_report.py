@@ -49,12 +49,13 @@ def judge(args: Mapping[str, Any], hosts: Hosts) -> tuple[list[dict[str, str]], 
     if etcd.get("etcd"):
         rows += judge_etcd(etcd["etcd"], args["etcd_members"])
     else:
-        rows.append(_lost("etcd", etcd, "Look at the etcd members' logs on the control planes"))
+        rows.append(_lost("etcd", etcd, "Look at the etcd members' logs"))
     if "rows" not in cluster:
         rows.append(_lost("api", cluster, "Look at the API servers and at the load balancers"))
     listed = [row.result() for row in rows]
     listed += [{key: str(value) for key, value in row.items()} for row in cluster.get("rows") or []]
-    unseen = [name for name in dict.fromkeys((*hosts.nodes, *hosts.balancers)) if name not in hosts.seen]
+    every = dict.fromkeys((*hosts.nodes, *hosts.balancers, *hosts.etcd))
+    unseen = [name for name in every if name not in hosts.seen]
     notes = [str(note) for note in cluster.get("notes") or []]
     if unseen:
         notes.append(f"hosts not looked at, this run was limited: {names(unseen)}")
@@ -102,6 +103,7 @@ class ActionModule(ActionBase):
                 "control_planes": {"type": "list", "elements": "str", "required": True},
                 "workers": {"type": "list", "elements": "str", "default": []},
                 "balancers": {"type": "list", "elements": "str", "default": []},
+                "etcd_machines": {"type": "list", "elements": "str", "default": []},
                 "etcd_members": {"type": "list", "elements": "str", "required": True},
                 "vip": {"type": "str", "required": True},
                 "cluster": {"type": "dict", "required": True},
@@ -113,7 +115,8 @@ class ActionModule(ActionBase):
         )
         seen, errors = hosts_seen(values["ansible_play_hosts_all"], values["hostvars"], args["node_register"])
         nodes = tuple(dict.fromkeys((*args["control_planes"], *args["workers"])))
-        rows, notes = judge(args, Hosts(seen, nodes, tuple(args["balancers"]), errors))
+        machines = tuple(args["etcd_machines"])
+        rows, notes = judge(args, Hosts(seen, nodes, tuple(args["balancers"]), errors, machines))
         document = verify_table.document(rows, notes, args["cluster"].get("seconds") or {})
         as_json = args["output"] == "json"
         Display().display(verify_table.one_line(document) if as_json else verify_table.table(rows, notes))

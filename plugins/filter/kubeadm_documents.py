@@ -35,6 +35,18 @@ def join_documents(
         raise AnsibleFilterError(str(exc)) from exc
 
 
+def etcd_documents(
+    node: Mapping[str, Any], version: str, cert_sans: list[str], encryption_algorithm: str = "ECDSA-P256"
+) -> list[dict[str, Any]]:
+    """The documents for kubeadm's phases on a machine of an external etcd."""
+    try:
+        return kubeadm_config.etcd_documents(
+            kubeadm_config.node_inputs(node), version, list(cert_sans), encryption_algorithm
+        )
+    except KubeadmError as exc:
+        raise AnsibleFilterError(str(exc)) from exc
+
+
 def node_addresses(names: list[str], hostvars: Mapping[str, Any]) -> dict[str, str]:
     """Each host's node address: kube_node_ip, else ansible_host, else the name itself."""
     out = {}
@@ -61,6 +73,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Names as Ansible looks them up."""
         return {
+            "etcd_documents": etcd_documents,
             "init_documents": init_documents,
             "join_documents": join_documents,
             "node_addresses": node_addresses,

@@ -44,7 +44,9 @@ def release_downloads(
 
 
 def release_images(kube_version: str, roles: list[str], repository: str = "registry.k8s.io") -> list[str]:
-    """The references of the images that hosts with these roles need."""
+    """The references of the images that hosts with these roles need; machines for etcd alone need none."""
+    if not publishers.takes_packages(roles):
+        return []
     found: list[str] = _told(versions.images, kube_version, "control_plane" in roles, repository)
     return found
 

@@ -34,6 +34,16 @@ def member_id(value: object) -> str:
     return format(number(value), "x")
 
 
+def text(value: str) -> str:
+    """A key or a value, as the gateway wants it."""
+    return base64.b64encode(value.encode()).decode()
+
+
+def revision(answer: Answer) -> int:
+    """The store's revision when this was answered."""
+    return number((answer.get("header") or {}).get("revision"))
+
+
 def tls_transport(ca: str, cert: str, key: str) -> Transport:
     """A transport that proves who it is with a client certificate and trusts only this CA."""
     try:
@@ -72,11 +82,11 @@ class EtcdApi:
         self._transport = transport
         self._timeout = timeout
 
-    def call(self, path: str, body: Mapping[str, object] | None = None) -> Answer:
-        """POST to a path below /v3/ and parse the answer."""
+    def call(self, path: str, body: Mapping[str, object] | None = None, timeout: float = 0) -> Answer:
+        """POST to a path below /v3/ and parse the answer. timeout: seconds, when it is not the usual one."""
         try:
             status, raw = self._transport(
-                f"{self.endpoint}/v3/{path}", json.dumps(dict(body or {})).encode(), self._timeout
+                f"{self.endpoint}/v3/{path}", json.dumps(dict(body or {})).encode(), timeout or self._timeout
             )
         except OSError as exc:
             raise UnreachableError(
@@ -105,10 +115,45 @@ class EtcdApi:
         found = self.call("maintenance/alarm", {"action": "GET"}).get("alarms") or []
         return [(member_id(alarm.get("memberID")), str(alarm.get("alarm", "NONE"))) for alarm in found]
 
-    def read(self, linearizable: bool = True) -> None:
-        """Read one key that need not exist. Linearizable: only a majority can answer it."""
-        key = base64.b64encode(b"health").decode()
-        self.call("kv/range", {"key": key, "limit": "1", "keys_only": True, "serializable": not linearizable})
+    def read(self, linearizable: bool = True) -> int:
+        """Read one key that need not exist, and say the newest revision. Only a majority answers linearizable."""
+        asked = {"key": text("health"), "limit": "1", "keys_only": True, "serializable": not linearizable}
+        return revision(self.call("kv/range", asked))
+
+    def empty(self, prefix: str) -> bool:
+        """Whether no key begins with this prefix, which ends with a slash; a majority says so."""
+        asked = {"key": text(prefix), "range_end": text(prefix[:-1] + "0"), "limit": "1", "keys_only": True}
+        return not self.call("kv/range", asked).get("kvs")
+
+    def hash_kv(self, at: int, timeout: float = 0) -> tuple[int, int]:
+        """The revision up to which this member was compacted, and the hash of its keys and values at a revision."""
+        answer = self.call("maintenance/hashkv", {"revision": str(at)}, timeout)
+        return number(answer.get("compact_revision")), number(answer.get("hash"))
+
+    def compacted(self, to: int) -> bool:
+        """Whether everything before this revision is gone already, so that compacting to it would be refused."""
+        if to <= 1:
+            return True
+        asked = {"key": text("health"), "limit": "1", "keys_only": True, "revision": str(to - 1)}
+        try:
+            self.call("kv/range", asked)
+        except ApiError as exc:
+            if "has been compacted" in exc.found:
+                return True
+            raise
+        return False
+
+    def compact(self, to: int, timeout: float = 0) -> None:
+        """Forget what was overwritten or deleted before this revision, and wait until this member has done it."""
+        self.call("kv/compaction", {"revision": str(to), "physical": True}, timeout)
+
+    def defragment(self, timeout: float = 0) -> None:
+        """Give this member's free pages back to its disk. It answers nothing meanwhile."""
+        self.call("maintenance/defragment", {}, timeout)
+
+    def disarm(self, identity: str, alarm: str) -> None:
+        """Take an alarm back that this member raised."""
+        self.call("maintenance/alarm", {"action": "DEACTIVATE", "memberID": str(int(identity, 16)), "alarm": alarm})
 
 
 def _parse(raw: bytes) -> Answer | None:

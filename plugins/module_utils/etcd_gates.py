@@ -6,19 +6,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .control_plane_gate import ControlPlane, take_down_gate
 from .errors import InputError, RefusedError
+from .etcd_api import number
 from .etcd_health import Sample
-from .quorum import Cluster, Gate, Member, add_learner_gate, quorum, remove_gate, restart_gate, tolerance
+from .etcd_world import LAG_SPACING, lag
+from .membership import arithmetic
+from .quorum import Cluster, Gate, Member, add_learner_gate, defragment_gate, promote_gate, remove_gate, restart_gate
+
+ACTIONS = ("add_learner", "restart", "remove", "promote", "defragment", "take_down")
 
 
 @dataclass(frozen=True)
 class Question:
-    """action: add_learner, restart or remove. name: the member's. peer_url: of a member to add.
+    """action: one of ACTIONS. name: the member's. peer_url: of a member to add.
 
-    resumes: its join was interrupted and goes on.
+    resumes: its join was interrupted and goes on. restarting: names of members that are restarted now.
+    planes and backends_up: what was seen of the control planes, to take one of them down.
     """
 
     action: str
@@ -26,10 +33,17 @@ class Question:
     peer_url: str = ""
     allow_downtime: bool = False
     resumes: bool = False
+    restarting: tuple[str, ...] = ()
+    planes: tuple[ControlPlane, ...] = ()
+    backends_up: int = 0
+
+
+def _named(cluster: Cluster, name: str) -> list[Member]:
+    return [member for member in cluster.members if member.name == name]
 
 
 def _member(cluster: Cluster, name: str) -> Member:
-    found = [member for member in cluster.members if member.name == name]
+    found = _named(cluster, name)
     if len(found) != 1:
         names = ", ".join(str(member) for member in cluster.members)
         raise InputError(
@@ -41,20 +55,40 @@ def _member(cluster: Cluster, name: str) -> Member:
     return found[0]
 
 
-def ask(cluster: Cluster, question: Question) -> Gate:
-    """The gate's answer for one sample."""
+def ask(samples: Sequence[Sample], question: Question) -> Gate:
+    """The gate's answer for the newest sample; a promotion looks at the one before as well."""
+    cluster = samples[-1].cluster
     if question.action == "add_learner":
         return add_learner_gate(cluster, question.name, [question.peer_url], resumes=question.resumes)
+    if question.action == "take_down":
+        return _take_down(cluster, question)
     member = _member(cluster, question.name)
     if question.action == "restart":
-        return restart_gate(cluster, member.id, allow_downtime=question.allow_downtime)
+        return _restart(cluster, member, question)
+    if question.action == "promote":
+        lags = [found for found in (lag(sample, member.id) for sample in samples[-2:]) if found is not None]
+        return promote_gate(cluster, member.id, lags)
+    if question.action == "defragment":
+        return defragment_gate(cluster, member.id, _sizes(samples[-1]), allow_downtime=question.allow_downtime)
     return remove_gate(cluster, member.id)
 
 
-def arithmetic(cluster: Cluster) -> str:
-    """The numbers behind an answer."""
-    voters = len(cluster.voters)
-    return f"{cluster.healthy()} of {voters} voters healthy, quorum {quorum(voters)}, tolerance {tolerance(voters)}"
+def _restart(cluster: Cluster, member: Member, question: Question) -> Gate:
+    restarting = [_member(cluster, name).id for name in question.restarting]
+    return restart_gate(cluster, member.id, allow_downtime=question.allow_downtime, restarting=restarting)
+
+
+def _take_down(cluster: Cluster, question: Question) -> Gate:
+    """With external etcd no member has the control plane's name, and none goes down with it."""
+    stacked = _named(cluster, question.name)
+    etcd = _restart(cluster, _member(cluster, question.name), question) if stacked else Gate()
+    own = take_down_gate(question.name, question.planes, question.backends_up, allow_downtime=question.allow_downtime)
+    return Gate(own.reasons + etcd.reasons, own.aloud + etcd.aloud)
+
+
+def _sizes(sample: Sample) -> dict[str, tuple[int, int]]:
+    told = {member: probe.status for member, probe in sample.probes.items() if probe.status}
+    return {member: (number(one.get("dbSize")), number(one.get("dbSizeInUse"))) for member, one in told.items()}
 
 
 def wait_for_yes(
@@ -66,12 +100,14 @@ def wait_for_yes(
 ) -> tuple[Sample, Gate]:
     """The first sample that allows the step. RefusedError with every reason when none did in time."""
     deadline = clock() + wait_seconds
+    needed = 2 if question.action == "promote" else 1
+    samples: list[Sample] = []
     while True:
-        sample = observe()
-        gate = ask(sample.cluster, question)
+        samples = [*samples[-1:], observe()]
+        gate, sample = ask(samples, question), samples[-1]
         if gate.allowed and sample.linearizable:
             return sample, gate
-        if clock() >= deadline:
+        if len(samples) >= needed and clock() >= deadline:
             reasons = gate.reasons or ("no majority stands behind the list of members",)
             raise RefusedError(
                 f"etcd must not {question.action.replace('_', ' ')} {question.name} now",
@@ -79,4 +115,4 @@ def wait_for_yes(
                 found=f"{'; '.join(reasons)} ({arithmetic(sample.cluster)})",
                 next_step="mend what is named, then run the same playbook again",
             )
-        sleep(0.5)
+        sleep(LAG_SPACING)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from . import etcd_plan
 from .facts import KubernetesFacts, Node
 from .pki import same_ca
 from .preflight_inputs import CONTROL_PLANE, ETCD, Inputs
@@ -21,7 +22,7 @@ class Evidence:
     """live: control planes whose own address answers. vip_live: the VIP answers.
 
     sick: control planes, or "the VIP", where something answers that is not ready.
-    traces: host to what a cluster left there.
+    traces: host to what a cluster left there. stored: the same of machines of an external etcd.
     starters: control planes on which nothing but a beginning of ours was found: an unfinished init, or a CA alone.
     unknown: control planes and etcd hosts of the inventory about which nothing is known.
     """
@@ -31,6 +32,7 @@ class Evidence:
     vip_asked: bool
     sick: tuple[str, ...]
     traces: Mapping[str, tuple[str, ...]]
+    stored: Mapping[str, tuple[str, ...]]
     starters: tuple[str, ...]
     unknown: tuple[str, ...]
     ca_pem: str
@@ -38,7 +40,7 @@ class Evidence:
     @property
     def anything(self) -> bool:
         """Whether a cluster exists or existed, unfinished beginnings included."""
-        return bool(self.live or self.vip_live or self.sick or self.traces or self.starters)
+        return bool(self.live or self.vip_live or self.sick or self.traces or self.stored or self.starters)
 
 
 def is_control_plane(facts: KubernetesFacts) -> bool:
@@ -52,22 +54,18 @@ def only_ca(facts: KubernetesFacts) -> bool:
     return bool(facts.ca_pem) and not used and facts.etcd_data != "present"
 
 
-def traces(facts: KubernetesFacts, kubernetes: bool = True) -> tuple[str, ...]:
-    """What a cluster left on a host, in words. An external etcd machine has only its data and its CA."""
+def traces(facts: KubernetesFacts) -> tuple[str, ...]:
+    """What a cluster left on a node, in words."""
     found = {
+        f"an unfinished {facts.marker}": bool(facts.marker),
+        f"kubelet.conf for {facts.kubelet_server or 'an unknown server'}": facts.has_kubelet_conf,
+        "bootstrap-kubelet.conf": facts.bootstrap_conf,
+        "admin.conf": facts.admin_conf,
+        f"static pods ({', '.join(sorted(facts.manifests))})": bool(facts.manifests),
+        "a CA in /etc/kubernetes/pki": bool(facts.ca_pem),
         "etcd data in /var/lib/etcd": facts.etcd_data == "present",
         "the CA of an etcd in /etc/kubernetes/pki/etcd": bool(facts.etcd_ca_pem),
     }
-    if kubernetes:
-        found = {
-            f"an unfinished {facts.marker}": bool(facts.marker),
-            f"kubelet.conf for {facts.kubelet_server or 'an unknown server'}": facts.has_kubelet_conf,
-            "bootstrap-kubelet.conf": facts.bootstrap_conf,
-            "admin.conf": facts.admin_conf,
-            f"static pods ({', '.join(sorted(facts.manifests))})": bool(facts.manifests),
-            "a CA in /etc/kubernetes/pki": bool(facts.ca_pem),
-            **found,
-        }
     return tuple(words for words, there in found.items() if there)
 
 
@@ -114,8 +112,8 @@ def collect(inputs: Inputs, nodes: Mapping[str, Node]) -> Evidence:
     starters = tuple(host.name for host in planes if host.name in nodes and _starts(nodes[host.name].kubernetes))
     found = {}
     for host in inputs.hosts.values():
-        if host.name in nodes and host.name not in starters and (host.is_kubernetes or ETCD in host.groups):
-            words = traces(nodes[host.name].kubernetes, host.is_kubernetes)
+        if host.name in nodes and host.name not in starters and host.is_kubernetes:
+            words = traces(nodes[host.name].kubernetes)
             if words:
                 found[host.name] = words
     members = {host.name: host for host in [*planes, *inputs.members(ETCD)]}
@@ -125,6 +123,7 @@ def collect(inputs: Inputs, nodes: Mapping[str, Node]) -> Evidence:
         vip_asked=any((probe.host, probe.port) == vip for node in nodes.values() for probe in node.kubernetes.probes),
         sick=_sick(answers, {**own, vip: THE_VIP}, nodes),
         traces=found,
+        stored=etcd_plan.stored(inputs, nodes),
         starters=starters,
         unknown=tuple(sorted(name for name in members if name not in nodes)),
         ca_pem=_live_ca(nodes, live, inputs.ca_pem),
@@ -141,12 +140,14 @@ def _elsewhere(evidence: Evidence) -> set[str]:
 def is_unfinished_init(evidence: Evidence, nodes: Mapping[str, Node]) -> bool:
     """Whether all that was found is a beginning: an init that goes on where it was killed.
 
-    Hosts that joined the beginning's own cluster do not speak against it while its API answers.
+    Hosts that joined the beginning's own cluster do not speak against it while its API answers. Nor does what is in an
+    external etcd, where init itself has begun: it had found nothing there, or it would have been refused.
     """
     if not evidence.starters or _elsewhere(evidence):
         return False
     if not evidence.live:
-        return not evidence.traces
+        begun = any(nodes[name].kubernetes.marker == INIT for name in evidence.starters)
+        return not evidence.traces and (begun or not evidence.stored)
     joined = [nodes[name].kubernetes for name in evidence.traces]
     ca_pem = nodes[min(evidence.live)].kubernetes.ca_pem
     return all(same_ca(facts.ca_pem or facts.kubelet_ca_pem, ca_pem) for facts in joined)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from .etcd_look import EtcdLook, is_stopped, parse_look
+
 # /readyz without credentials: 401 and 403 come from a server whose anonymous access is off.
 LIVE_STATUS = (200, 401, 403)
 
@@ -80,8 +82,7 @@ class VrrpPeer:
 class KubernetesFacts:
     """What a cluster put on the host. manifests: static pod to image. marker: our unfinished action, "" when none.
 
-    busy: an operation of ours still runs there.
-    """
+    busy: an operation of ours still runs there. etcd_initial: etcd's unfinished first start, new or existing."""
 
     kubelet_version: str = ""
     containerd_version: str = ""
@@ -96,6 +97,8 @@ class KubernetesFacts:
     marker: str = ""
     busy: bool = False
     etcd_data: str = "absent"
+    etcd_initial: str = ""
+    etcd_servers: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = ()
 
     @property
@@ -140,6 +143,8 @@ class Node:
     arp_mac: str = ""
     vrrp: tuple[VrrpPeer, ...] = ()
     receipts: Mapping[str, str] = field(default_factory=dict)
+    etcd: EtcdLook | None = None
+    etcd_stopped: bool = False
     kubernetes: KubernetesFacts = KubernetesFacts()
 
     def network_of(self, address: str) -> Address | None:
@@ -225,17 +230,14 @@ def _listening(rows: Any) -> tuple[Listener, ...]:
 
 def _vrrp(rows: Any) -> tuple[VrrpPeer, ...]:
     return tuple(
-        VrrpPeer(
-            _text(row.get("source")), _number(row.get("vrid")) or 0, tuple(_text(vip) for vip in _list(row.get("vip")))
-        )
+        VrrpPeer(_text(row.get("source")), _number(row.get("vrid")) or 0, tuple(map(_text, _list(row.get("vip")))))
         for row in _rows(rows)
     )
 
 
 def parse_kubernetes(raw: Mapping[str, Any]) -> KubernetesFacts:
     """The `kubernetes` part."""
-    kubelet_conf = raw.get("kubelet_conf")
-    marker = raw.get("marker")
+    kubelet_conf, marker = raw.get("kubelet_conf"), raw.get("marker")
     return KubernetesFacts(
         kubelet_version=_text(raw.get("kubelet_version")),
         containerd_version=_text(raw.get("containerd_version")),
@@ -251,6 +253,8 @@ def parse_kubernetes(raw: Mapping[str, Any]) -> KubernetesFacts:
         marker=(_text(_map(marker).get("action")) or "unknown") if marker else "",
         busy=bool(raw.get("busy")),
         etcd_data=_text(raw.get("etcd_data")) or "absent",
+        etcd_initial=_text(raw.get("etcd_initial")),
+        etcd_servers=tuple(map(_text, _list(raw.get("etcd_servers")))),
         probes=_probes(_map(raw.get("api"))),
     )
 
@@ -258,7 +262,6 @@ def parse_kubernetes(raw: Mapping[str, Any]) -> KubernetesFacts:
 def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
     """One host's `node`."""
     system, clock, arp = _map(raw.get("os")), _map(raw.get("time")), _map(raw.get("arp"))
-    epoch = clock.get("epoch")
     return Node(
         name=name,
         hostname=_text(raw.get("hostname")),
@@ -274,7 +277,7 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         swap=tuple(_text(device) for device in _list(raw.get("swap"))),
         cgroup=_text(raw.get("cgroup")),
         init=_text(raw.get("init")),
-        epoch=float(epoch) if isinstance(epoch, (int, float)) else None,
+        epoch=float(clock["epoch"]) if isinstance(clock.get("epoch"), (int, float)) else None,
         synchronized=_flag(clock.get("synchronized")),
         disks=_disks(_map(raw.get("disks"))),
         addresses=_addresses(raw.get("addresses")),
@@ -291,5 +294,7 @@ def parse_node(name: str, raw: Mapping[str, Any]) -> Node:
         arp_mac=_text(arp.get("mac")).lower() if arp.get("answered") else "",
         vrrp=_vrrp(raw.get("vrrp")),
         receipts={str(name): _text(_map(known).get("inputs")) for name, known in _map(raw.get("receipts")).items()},
+        etcd=parse_look(raw.get("etcd")),
+        etcd_stopped=is_stopped(raw.get("units")),
         kubernetes=parse_kubernetes(_map(raw.get("kubernetes"))),
     )

@@ -23,7 +23,7 @@ TEMPORARY = ".{}.quorum-new"
 
 
 def account_id(kind: str, name: str, path: str, *, may_be_missing: bool) -> int | None:
-    """The id of a user or group; None in check mode, where a package that brings the account is not installed yet."""
+    """The id of a user or group; None where it may be missing still, because this call or a package brings it."""
     if name.isdigit():
         return int(name)
     try:
@@ -36,12 +36,16 @@ def account_id(kind: str, name: str, path: str, *, may_be_missing: bool) -> int 
 
 
 class Files:
-    """Plans and writes files on one host. `label` copies the security context that `path` has or shall have."""
+    """Plans and writes files on one host. `label` copies the security context that `path` has or shall have.
+
+    coming_accounts: users that are made, with groups of the same name, before anything is written.
+    """
 
     def __init__(self, host: Host, *, check_mode: bool = False, label: Labeller = None) -> None:
         self.host = host
         self.check_mode = check_mode
         self.label = label
+        self.coming_accounts: tuple[str, ...] = ()
 
     def plan(self, directories: list[Entry], files: list[Entry], absent: list[str]) -> FilePlan:
         plan = FilePlan()
@@ -120,8 +124,10 @@ class Files:
         return Change(entry, target, "attributes", old, f"set {describe(entry)}, was {before}", before)
 
     def _ids(self, entry: Entry) -> tuple[int | None, int | None]:
-        user = account_id("user", entry.owner, entry.path, may_be_missing=self.check_mode)
-        return user, account_id("group", entry.group, entry.path, may_be_missing=self.check_mode)
+        return self._id("user", entry.owner, entry.path), self._id("group", entry.group, entry.path)
+
+    def _id(self, kind: str, name: str, path: str) -> int | None:
+        return account_id(kind, name, path, may_be_missing=self.check_mode or name in self.coming_accounts)
 
     def validate(self, plan: FilePlan) -> list[str]:
         """Run the validators on copies in a private directory. Returns what could not be validated in check mode."""

@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils.api_server import etcd_servers
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import Memory
 
@@ -17,6 +18,10 @@ MARKER = "/etc/kubernetes/quorum-kubeadm.json"
 BUNDLE_STATE = "/var/lib/quorum-kubeadm/bundle.json"
 # In /run, not in /var: looking at a host leaves nothing behind on its disk.
 VERSION_CACHE = "/run/quorum-kubeadm/versions.json"
+# Written before the first start of an external etcd's member, removed when the member is healthy.
+ETCD_INITIAL = "/etc/etcd/initial.env"
+# What a removed member has left, kept until somebody deletes it: etcd passes over it.
+KEPT_DATA = "member-removed-"
 PROGRAMS = {
     "kubelet": ["/usr/bin/kubelet", "--version"],
     "kubeadm": ["/usr/bin/kubeadm", "version", "-o", "short"],
@@ -91,10 +96,20 @@ def read_marker(host: Host) -> dict[str, Any] | None:
 
 
 def directory_state(host: Host, path: str) -> str:
-    """absent, empty (lost+found does not count) or present."""
+    """absent, empty (lost+found and the data of removed members do not count) or present."""
     if not host.exists(path):
         return "absent"
-    return "present" if [n for n in host.names(path) if n != "lost+found"] else "empty"
+    found = [name for name in host.names(path) if name != "lost+found" and not name.startswith(KEPT_DATA)]
+    return "present" if found else "empty"
+
+
+def etcd_initial(host: Host) -> str:
+    """The beginning of an external etcd's member that has not finished: new (bootstrap), existing (join), or ""."""
+    text = host.read_text(ETCD_INITIAL)
+    if text is None:
+        return ""
+    found = re.search(r"""^ETCD_INITIAL_CLUSTER_STATE=["']?(new|existing)["']?\s*$""", text, re.MULTILINE)
+    return found.group(1) if found else "unknown"
 
 
 def read_versions(host: Host) -> dict[str, str | None]:
@@ -125,7 +140,9 @@ def read_kubernetes(host: Host) -> dict[str, Any]:
         "admin_conf": host.exists(f"{etc}/admin.conf"),
         "bootstrap_conf": host.exists(f"{etc}/bootstrap-kubelet.conf"),
         "manifests": read_manifests(host),
+        "etcd_servers": etcd_servers(host.read_text(f"{etc}/manifests/kube-apiserver.yaml") or ""),
         "marker": read_marker(host),
         "etcd_data": directory_state(host, "/var/lib/etcd"),
+        "etcd_initial": etcd_initial(host),
         "pods_dir": directory_state(host, "/var/lib/kubelet/pods"),
     }

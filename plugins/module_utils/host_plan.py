@@ -42,6 +42,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.host_units import (
     stale_units,
     unit_name,
 )
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_users import make_users, missing_users
 
 UNIT_FOLDERS = (
     "/etc/systemd/system/",
@@ -73,6 +74,7 @@ UNIT: dict[str, Any] = {
     "reads": {"type": "list", "elements": "str", "default": []},
 }
 SPEC: dict[str, Any] = {
+    "users": {"type": "list", "elements": "str", "default": []},
     "directories": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
     "files": {
         "type": "list",
@@ -97,20 +99,23 @@ SPEC: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that one call does, in this order. missing: packages that a real run would need."""
+    """Everything that one call does. missing: packages that a real run would need. users: made before all else."""
 
     files: FilePlan
     settings: tuple[Setting, ...]
     units: UnitPlan
     missing: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
 
     def steps(self) -> list[str]:
         settings = [setting.text for setting in self.settings]
-        packages = [f"need the package {name}" for name in self.missing]
-        return packages + self.units.early.steps() + self.files.steps() + settings + self.units.late.steps()
+        first = [f"need the package {name}" for name in self.missing]
+        first += [f"make the system user {name}" for name in self.users]
+        return first + self.units.early.steps() + self.files.steps() + settings + self.units.late.steps()
 
     def result(self) -> dict[str, Any]:
-        others = [setting.text for setting in self.settings] + self.units.steps()
+        users = [f"system user {name}" for name in self.users]
+        others = users + [setting.text for setting in self.settings] + self.units.steps()
         prepared = [{"prepared": "\n".join(others) + "\n"}] if others else []
         return {
             "changed": bool(self.steps()),
@@ -152,6 +157,7 @@ def entries_of(params: dict[str, Any]) -> tuple[list[Entry], list[Entry]]:
 def make_plan(host: Host, files: Files, params: dict[str, Any]) -> Plan:
     """Compare the options with the host. Raises before anything is written."""
     missing = _missing_packages(host, params["packages"], check_mode=files.check_mode)
+    users = files.coming_accounts = missing_users(params.get("users") or [])
     directories, wanted = entries_of(params)
     settings = plan_modules(Kernel(host), params["kernel_modules"])
     settings += plan_sysctls(host, params["sysctls"], modules_come=bool(settings))
@@ -165,7 +171,7 @@ def make_plan(host: Host, files: Files, params: dict[str, Any]) -> Plan:
     file_plan = files.plan(directories, wanted, params["absent"])
     coming = {path.rpartition("/")[2] for path in (e.path for e in wanted) if path.startswith(UNIT_FOLDERS)}
     units = _unit_plan(host, file_plan, params["units"], coming, check_mode=files.check_mode)
-    return Plan(file_plan, tuple(settings), units, missing)
+    return Plan(file_plan, tuple(settings), units, missing, users)
 
 
 def _missing_packages(host: Host, names: list[str], *, check_mode: bool) -> tuple[str, ...]:
@@ -196,6 +202,8 @@ def _unit_plan(
 
 def apply_plan(host: Host, files: Files, plan: Plan, timeout: float, *, effects: bool) -> None:
     if effects:
+        make_users(host, plan.users)
+        files.coming_accounts = ()
         apply_units(host, plan.units.early, timeout)
         files.apply(plan.files)
         apply_settings(host, list(plan.settings))

@@ -10,6 +10,7 @@ what is built here may be shown, compared and logged.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -22,6 +23,9 @@ API_VERSION = "kubeadm.k8s.io/v1beta4"
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 AUDIT_POLICY = "/etc/kubernetes/audit/policy.yaml"
 AUDIT_LOG_DIR = "/var/log/kubernetes/audit"
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+# As Kubernetes takes DNS names, which the last label cannot make an address; a wildcard may come first.
+SAN = re.compile(rf"(?=.{{1,253}}\Z)(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 ENCRYPTION_CONFIG = "/etc/kubernetes/encryption/config.yaml"
 
 
@@ -213,8 +217,8 @@ def _registration(node: NodeInputs) -> Document:
     return registration
 
 
-def init_documents(cluster: ClusterInputs, node: NodeInputs) -> list[Document]:
-    """Everything that `kubeadm init` and its phases read."""
+def init_document(node: NodeInputs) -> Document:
+    """InitConfiguration."""
     init: Document = {
         "apiVersion": API_VERSION,
         "kind": "InitConfiguration",
@@ -223,8 +227,13 @@ def init_documents(cluster: ClusterInputs, node: NodeInputs) -> list[Document]:
     }
     if node.patches_dir:
         init["patches"] = {"directory": node.patches_dir}
+    return init
+
+
+def init_documents(cluster: ClusterInputs, node: NodeInputs) -> list[Document]:
+    """Everything that `kubeadm init` and its phases read."""
     return [
-        init,
+        init_document(node),
         cluster_configuration(cluster),
         kubelet_configuration(cluster),
         kube_proxy_configuration(cluster),
@@ -253,3 +262,37 @@ def join_documents(endpoint: str, ca_hash: str, node: NodeInputs, *, control_pla
             "localAPIEndpoint": {"advertiseAddress": node.address, "bindPort": node.bind_port},
         }
     return [join]
+
+
+def etcd_documents(
+    node: NodeInputs, version: str, cert_sans: list[str], encryption_algorithm: str = "ECDSA-P256"
+) -> list[Document]:
+    """What kubeadm's phases for etcd's certificates read on a machine of an external etcd."""
+    wrong = [name for name in cert_sans if not _is_san(name)]
+    if wrong:
+        # kubeadm would leave them out with no more than a warning.
+        raise InputError(
+            "these cannot stand in a certificate",
+            where="etcd_cert_sans",
+            found=", ".join(map(repr, wrong))[:300],
+            next_step="give IP addresses and DNS names in lower case",
+        )
+    sans = sorted(set(cert_sans))
+    return [
+        init_document(node),
+        {
+            "apiVersion": API_VERSION,
+            "kind": "ClusterConfiguration",
+            "kubernetesVersion": f"v{version}",
+            "encryptionAlgorithm": encryption_algorithm,
+            "etcd": {"local": {"dataDir": "/var/lib/etcd", "serverCertSANs": sans, "peerCertSANs": sans}},
+        },
+    ]
+
+
+def _is_san(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return bool(SAN.fullmatch(str(name)))
+    return True

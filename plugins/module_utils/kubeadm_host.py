@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import ssl
+import stat
 import subprocess
+
+from .host_probe import probe_api
 
 
 class Host:
@@ -41,6 +46,35 @@ class Host:
         if changed:
             os.chmod(path, mode)
         return changed
+
+    def access(self, path: str) -> tuple[int, int]:
+        """The group's number and the mode."""
+        info = os.stat(path)
+        return info.st_gid, stat.S_IMODE(info.st_mode)
+
+    def grant(self, path: str, group: int | None, mode: int) -> None:
+        """Root's file, for this group. In this order nobody else can read it, not for a moment."""
+        os.chown(path, 0, -1 if group is None else group)
+        os.chmod(path, mode)
+
+    def group_id(self, name: str) -> int | None:
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            return None
+
+    def belong_together(self, cert: str, key: str) -> bool:
+        """Whether this is a certificate and its key. They are looked at in anonymous memory, not in a file."""
+        memory = os.memfd_create("pair")
+        try:
+            os.write(memory, f"{cert.strip()}\n{key.strip()}\n".encode())
+            # A passphrase would be asked for on the terminal.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(f"/proc/self/fd/{memory}", password="")
+        except (ssl.SSLError, OSError, ValueError):
+            return False
+        finally:
+            os.close(memory)
+        return True
 
     def run(self, argv: list[str], stdin_document: str, timeout: float) -> tuple[int, str]:
         """Run kubeadm with its configuration in anonymous memory: a killed run leaves no file behind."""
@@ -79,3 +113,19 @@ class Host:
         except (FileNotFoundError, subprocess.TimeoutExpired):
             return "(no journal)"
         return done.stdout.decode(errors="replace")
+
+    def api_arguments(self) -> str:
+        """The command line of the API server that runs; "" when none does."""
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as handle:
+                    words = handle.read()
+            except OSError:
+                continue
+            if os.path.basename(words.split("\0", maxsplit=1)[0]) == "kube-apiserver":
+                return words
+        return ""
+
+    def api_ready(self, url: str) -> bool:
+        # 401 and 403: anonymous access is off.
+        return probe_api(url)["status"] in (200, 401, 403)

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from . import api_server
 from .errors import CommandError, RefusedError
 
 MARKER = "/etc/kubernetes/quorum-kubeadm.json"
@@ -68,6 +69,10 @@ class NodeIo(Protocol):
 
     def journal(self, unit: str, lines: int) -> str: ...
 
+    def api_arguments(self) -> str: ...
+
+    def api_ready(self, url: str) -> bool: ...
+
 
 @dataclass(frozen=True)
 class Secrets:
@@ -79,10 +84,11 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Step:
-    """One kubeadm command: the words after `kubeadm`, and what it does in plain words."""
+    """One kubeadm command: the words after `kubeadm`, what it does in plain words, and what is removed just before."""
 
     words: tuple[str, ...]
     does: str
+    removes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,8 @@ STEPS = {
         ("init", "phase", "upload-certs", "--upload-certs"),
         "upload the CAs, encrypted, for control planes that join",
     ),
+    "upload_config": Step(("init", "phase", "upload-config", "kubeadm"), "store the cluster's configuration"),
+    "api_server": Step(("init", "phase", "control-plane", "apiserver"), "tell the API server etcd's members"),
 }
 
 
@@ -135,7 +143,7 @@ def unfinished(io: NodeIo) -> dict[str, Any] | None:
 def _done(io: NodeIo, action: str, control_plane: bool) -> bool:
     if action == "ca":
         return io.exists(f"{ETC}/pki/ca.crt")
-    if action == "upload_certs":
+    if action in ("upload_certs", "upload_config", "api_server"):
         return False
     wanted = [f"{ETC}/kubelet.conf"]
     if control_plane:
@@ -153,6 +161,8 @@ def make_plan(io: NodeIo, action: str, documents: list[dict[str, Any]]) -> Plan:
             found=json.dumps(marker, sort_keys=True),
             next_step="finish it by running the same playbook again, or reset this host by name",
         )
+    if action == "api_server" and api_server.is_told(io, documents):
+        return Plan(action, ())
     if not marker and _done(io, action, is_control_plane(documents)):
         return Plan(action, ())
     return Plan(action, (STEPS[action],), resume=bool(marker))
@@ -214,6 +224,8 @@ def apply_plan(io: NodeIo, plan: Plan, documents: list[dict[str, Any]], secrets:
     output: list[str] = []
     for step in plan.steps:
         _mark(io, plan, time.time())
+        for path in step.removes:
+            io.remove(path)
         text = to_text(with_secrets(documents, secrets, plan.resume))
         code, printed = io.run(["kubeadm", *step.words], text, timeout)
         lines = censor(printed).strip().splitlines()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import ipaddress
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,9 @@ Open = Callable[[bytes, bytes, bytes], bytes]
 _AGAIN = "Upload the certificates again on a control plane: kubeadm init phase upload-certs --upload-certs"
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----")
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
-_SEQUENCE, _VERSION = 0x30, 0xA0
+_SEQUENCE, _VERSION, _EXTENSIONS = 0x30, 0xA0, 0xA3
+_ALTERNATIVE_NAMES = bytes.fromhex("0603551d11")
+_DNS_NAME, _IP_ADDRESS = 0x82, 0x87
 
 
 def certificates(pem: str) -> list[bytes]:
@@ -76,10 +79,48 @@ def public_key_info(der: bytes) -> bytes:
     return der[at : _element(der, at, signed.end, _SEQUENCE).end]
 
 
+def names_of(pem: str) -> frozenset[str]:
+    """The DNS names and IP addresses that the first certificate is valid for."""
+    found = certificates(pem)
+    if not found:
+        return frozenset()
+    der = found[0]
+    outer = _element(der, 0, len(der), _SEQUENCE)
+    signed = _element(der, outer.start, outer.end, _SEQUENCE)
+    extensions = [one for one in _children(der, signed) if der[one.head] == _EXTENSIONS]
+    names: set[str] = set()
+    for holder in extensions:
+        for extension in _children(der, _children(der, holder)[0]):
+            if der[extension.start : extension.end].startswith(_ALTERNATIVE_NAMES):
+                names |= _alternative_names(der, _children(der, extension)[-1])
+    return frozenset(names)
+
+
+def _alternative_names(der: bytes, octets: _Element) -> set[str]:
+    names = set()
+    for name in _children(der, _element(der, octets.start, octets.end, _SEQUENCE)):
+        value = der[name.start : name.end]
+        if der[name.head] == _DNS_NAME:
+            names.add(value.decode("ascii", "replace"))
+        elif der[name.head] == _IP_ADDRESS and len(value) in (4, 16):
+            names.add(str(ipaddress.ip_address(value)))
+    return names
+
+
 @dataclass(frozen=True)
 class _Element:
+    head: int
     start: int
     end: int
+
+
+def _children(der: bytes, parent: _Element) -> list[_Element]:
+    """The elements that an element is made of."""
+    found, at = [], parent.start
+    while at < parent.end:
+        found.append(_element(der, at, parent.end))
+        at = found[-1].end
+    return found
 
 
 def _element(der: bytes, at: int, limit: int, tag: int | None = None) -> _Element:
@@ -94,7 +135,7 @@ def _element(der: bytes, at: int, limit: int, tag: int | None = None) -> _Elemen
         start += count
     if start + size > limit:
         raise InputError("The certificate is damaged", found=f"it ends before byte {start + size}")
-    return _Element(start, start + size)
+    return _Element(at, start, start + size)
 
 
 def new_key(random_hex: Callable[[int], str] = secrets.token_hex) -> str:

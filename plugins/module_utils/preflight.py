@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import preflight_cluster, preflight_hosts, preflight_network, preflight_software
+from . import preflight_cluster, preflight_etcd, preflight_hosts, preflight_network, preflight_software
 from .facts import Node, parse_node
 from .findings import FATAL, Finding
 from .preflight_case import Case
@@ -18,6 +18,7 @@ from .site_plan import SitePlan, decide
 
 CHECKS = (
     *preflight_cluster.CHECKS,
+    *preflight_etcd.CHECKS,
     *preflight_network.CHECKS,
     *preflight_hosts.CHECKS,
     *preflight_software.CHECKS,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Callable
 
+from .etcd_plan import BEGINS
 from .facts import Node
 from .findings import FATAL, WARNING, Finding
 from .preflight_inputs import CONTROL_PLANE, HostInputs, Inputs
@@ -33,9 +34,17 @@ class Case:
         """Those that are or become nodes."""
         return ((host, node) for host, node in self.known() if host.is_kubernetes)
 
+    def etcd_machines(self) -> Iterator[tuple[HostInputs, Node]]:
+        """Those of an external etcd."""
+        return ((host, node) for host, node in self.known() if host.is_etcd_machine)
+
+    def begins(self, host: str) -> bool:
+        """Whether this run makes the host a node or a member of etcd."""
+        return self.plan.joins(host) or self.plan.etcd.actions.get(host) in BEGINS
+
     def severity(self, host: str) -> str:
-        """What is too little for a new node is told about one that runs: stopping the run would not mend it."""
-        return FATAL if self.plan.joins(host) else WARNING
+        """What is too little for a new machine is told about one that runs: stopping the run would not mend it."""
+        return FATAL if self.begins(host) else WARNING
 
     def is_joined(self, host: str) -> bool:
         """Whether the host is a node already."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from . import skew
+from .etcd_plan import EXTERNAL
 from .findings import FATAL, WARNING, Finding, fatal, warning
 from .joining import JOIN_CONTROL_PLANE
 from .preflight_case import Case, Check
@@ -76,7 +77,7 @@ def control_plane_count(case: Case) -> Iterator[Finding]:
     """Stacked etcd votes: an even number of members tolerates no more than one member less."""
     names = case.inputs.names(CONTROL_PLANE)
     grows = case.plan.state == NEW or JOIN_CONTROL_PLANE in case.plan.hosts.values()
-    if len(names) % 2 == 0 and names:
+    if len(names) % 2 == 0 and names and case.plan.etcd.topology != EXTERNAL:
         least = f"{len(names)} control planes tolerate the loss of {(len(names) - 1) // 2}, as {len(names) - 1} do"
         level = FATAL if grows and not case.inputs.rules.allow_even else WARNING
         yield Finding("", "control-planes", level, least, "name 1, 3 or 5 hosts in kube_control_plane")

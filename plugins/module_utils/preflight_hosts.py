@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
+from .etcd_plan import EXTERNAL
 from .facts import Listener, Node
 from .findings import WARNING, Finding, fatal, warning
 from .input_types import amount
@@ -26,13 +27,9 @@ ARCHITECTURES = ("x86_64", "aarch64")
 FEATURES = ("overlay", "br_netfilter", "nf_conntrack", "ip_tables_or_nft")
 # Port to the program of ours that may hold it on a node, or on one whose join was interrupted.
 NODE_PORTS = {10248: "kubelet", 10250: "kubelet", 10249: "kube-proxy", 10256: "kube-proxy"}
-PLANE_PORTS = {
-    2379: "etcd",
-    2380: "etcd",
-    2381: "etcd",
-    10257: "kube-controller-manager",
-    10259: "kube-scheduler",
-}
+PLANE_PORTS = {10257: "kube-controller-manager", 10259: "kube-scheduler"}
+ETCD_PORTS = {2379: "etcd", 2380: "etcd", 2381: "etcd"}
+ETCD_DATA = "/var/lib/etcd"
 CONTROLLER_SKEW = 60.0
 GIB = 1 << 30
 MIB = 1 << 20
@@ -89,6 +86,17 @@ def memory(case: Case) -> Iterator[Finding]:
         if plane and node.cpu_count is not None and node.cpu_count < rules.min_cpus_control_plane:
             found = f"{node.cpu_count} CPU, a control plane needs {rules.min_cpus_control_plane}"
             yield Finding(host.name, "cpu", severity, found, "give the machine more processors")
+    for host, node in case.etcd_machines():
+        if node.memory_mib is not None and node.memory_mib < rules.min_memory_etcd:
+            found = f"{node.memory_mib} MiB of memory, {rules.min_memory_etcd} MiB are needed"
+            yield Finding(host.name, "memory", case.severity(host.name), found, "give the machine more memory")
+
+
+def _needs(case: Case, host: HostInputs, path: str) -> bool:
+    """Whether a host needs room below this path: etcd's data is where etcd is, everything else on nodes."""
+    if path == ETCD_DATA and case.plan.etcd.topology == EXTERNAL:
+        return host.is_etcd_machine
+    return host.is_kubernetes
 
 
 def disk_space(case: Case) -> Iterator[Finding]:
@@ -101,7 +109,7 @@ def disk_space(case: Case) -> Iterator[Finding]:
                     host.name, "read-only", found, f"mount {disk.mount} read-write; journalctl -k tells why it is not"
                 )
             least = case.inputs.rules.min_free.get(path, 0) * MIB
-            if host.is_kubernetes and disk.free_bytes < least:
+            if _needs(case, host, path) and disk.free_bytes < least:
                 found = f"{path} has {disk.free_bytes // MIB} MiB free, {least // MIB} MiB are needed"
                 yield Finding(host.name, "disk", case.severity(host.name), found, f"make room on {disk.mount}")
 
@@ -152,6 +160,8 @@ def _own_ports(case: Case, host: HostInputs) -> dict[int, str]:
     ports = dict(NODE_PORTS) if host.is_kubernetes else {}
     if CONTROL_PLANE in host.groups:
         ports |= {**PLANE_PORTS, case.inputs.bind_port: "kube-apiserver"}
+    if host.is_etcd_machine or (CONTROL_PLANE in host.groups and case.plan.etcd.topology != EXTERNAL):
+        ports |= ETCD_PORTS
     if LB in host.groups:
         ports |= {case.inputs.api_port: "haproxy", host.lb_health_port: "haproxy"}
     return ports
@@ -159,8 +169,9 @@ def _own_ports(case: Case, host: HostInputs) -> dict[int, str]:
 
 def _is_ours(case: Case, host: HostInputs, node: Node, listener: Listener, owner: str) -> bool:
     """On a blank machine every listener is foreign, one called kubelet too: another product's cluster runs there."""
-    begun = bool(node.kubernetes.marker) or node.kubernetes.bootstrap_conf
-    allowed = owner == "haproxy" or begun or not case.plan.joins(host.name)
+    begun = bool(node.kubernetes.marker or node.kubernetes.etcd_initial) or node.kubernetes.bootstrap_conf
+    serves = host.is_etcd_machine and node.etcd is not None
+    allowed = owner == "haproxy" or begun or serves or not case.begins(host.name)
     return allowed and listener.process in (owner, owner[:15])
 
 

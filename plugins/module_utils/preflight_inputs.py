@@ -15,6 +15,7 @@ from typing import Any
 
 from . import input_types as read
 from .findings import Finding, fatal, warning
+from .preflight_rules import RULES, Rules
 from .version import Version
 
 CONTROL_PLANE, WORKER, LB, ETCD = "control_plane", "worker", "lb", "etcd"
@@ -49,22 +50,10 @@ class HostInputs:
         """Whether a kubelet runs there."""
         return bool(self.groups & {CONTROL_PLANE, WORKER})
 
-
-@dataclass(frozen=True)
-class Rules:
-    """Thresholds and what is allowed; the defaults are the role's."""
-
-    min_memory_control_plane: int = 1700
-    min_memory_worker: int = 700
-    min_cpus_control_plane: int = 2
-    min_free: Mapping[str, int] = field(default_factory=dict)
-    kubelet_config: Mapping[str, Any] = field(default_factory=lambda: read.kubelet_config({}))
-    max_clock_skew: float = 2.0
-    swap: str = "off"
-    allow_cgroup_v1: bool = False
-    allow_even: bool = False
-    allow_no_lb: bool = False
-    allow_unsupported_os: bool = False
+    @property
+    def is_etcd_machine(self) -> bool:
+        """Whether an etcd of our own service runs there, and no kubelet."""
+        return ETCD in self.groups and not self.is_kubernetes
 
 
 @dataclass(frozen=True)
@@ -104,6 +93,11 @@ class Inputs:
     api_version: str = ""
     source: Source = Source()
 
+    @property
+    def etcd_remove(self) -> list[str]:
+        """Machines to take out of an external etcd."""
+        return self.rules.etcd_remove
+
     def members(self, group: str) -> list[HostInputs]:
         """The hosts of a group, in the inventory's order."""
         return [host for host in self.hosts.values() if group in host.groups]
@@ -134,19 +128,6 @@ CLUSTER: dict[str, tuple[read.Reader, Any]] = {
     "kube_bundle_dir": (read.host_path, ""),
     "kube_api_via": (read.text(read.DNS, "localhost or a host of the inventory"), "localhost"),
     "kube_ignore_preflight_errors": (read.names, []),
-}
-RULES: dict[str, read.Reader] = {
-    "min_memory_control_plane": read.whole(1, 10**9),
-    "min_memory_worker": read.whole(1, 10**9),
-    "min_cpus_control_plane": read.whole(1, 10**4),
-    "min_free": read.sizes,
-    "kubelet_config": read.kubelet_config,
-    "max_clock_skew": read.seconds,
-    "swap": read.choice("off", "keep"),
-    "allow_cgroup_v1": read.truth,
-    "allow_even": read.truth,
-    "allow_no_lb": read.truth,
-    "allow_unsupported_os": read.truth,
 }
 HOST: dict[str, tuple[read.Reader, Any]] = {
     "kube_node_labels": (read.labels, {}),

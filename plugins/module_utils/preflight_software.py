@@ -61,7 +61,8 @@ def offline(case: Case) -> Iterator[Finding]:
     if case.inputs.source.kind != "bundle":
         return
     for host, node in case.known():
-        wanted = [*(HOST_PACKAGES.get(node.os_family, ()) if host.is_kubernetes else ())]
+        prepared = host.is_kubernetes or host.is_etcd_machine
+        wanted = [*(HOST_PACKAGES.get(node.os_family, ()) if prepared else ())]
         wanted += LB_PACKAGES if LB in host.groups else ()
         missing = [name for name in wanted if name not in node.packages]
         if missing and node.os_family in HOST_PACKAGES:

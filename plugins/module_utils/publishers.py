@@ -31,8 +31,8 @@ class Publication:
     """One published file. In url, sums and members, {version}, {base} (the version up to its first dash) and {arch}.
 
     sums: where the publisher tells its checksum. members: path in the archive -> where it belongs; without members the
-    file itself is a program. packaged: where Kubernetes' packages are used it comes with them. narrow: what of it only
-    some of the roles need.
+    file itself is a program. packaged: on nodes where Kubernetes' packages are used it comes with them. narrow: what of
+    it only some of the roles need.
     """
 
     component: str
@@ -61,7 +61,13 @@ _CNI_PLUGINS = ("bandwidth", "bridge", "dhcp", "firewall", "host-device", "host-
 PUBLICATIONS = (
     *(
         Publication(
-            "kubernetes", _BINARIES + name, _BINARIES + name + ".sha256", install=f"/usr/bin/{name}", packaged=True
+            "kubernetes",
+            _BINARIES + name,
+            _BINARIES + name + ".sha256",
+            install=f"/usr/bin/{name}",
+            # On an etcd machine kubeadm makes the certificates, and is all of Kubernetes there.
+            roles=(*NODES, "etcd") if name == "kubeadm" else NODES,
+            packaged=True,
         )
         for name in PACKAGES
     ),
@@ -92,6 +98,11 @@ PUBLICATIONS = (
 )
 
 
+def takes_packages(roles: Sequence[str]) -> bool:
+    """Whether hosts with these roles take Kubernetes' packages, where packages are used; machines for etcd do not."""
+    return bool(set(roles) & set(NODES))
+
+
 def version_of(component: str, kube_version: str) -> str:
     """The version of a component that belongs to a Kubernetes version."""
     return kube_version if component == "kubernetes" else str(getattr(release_for(kube_version), component))
@@ -120,6 +131,7 @@ def files_of(
     if arch not in ARCHITECTURES:
         raise InputError("nothing is published for this architecture", found=arch, next_step="use amd64 or arm64")
     known = {**CHECKSUMS, **(checksums or {})}
+    packaged = packaged and takes_packages(roles)
     wanted = [one for one in PUBLICATIONS if set(one.roles) & set(roles) and not (packaged and one.packaged)]
     rows = [_row(one, kube_version, arch, base, known) for one in wanted]
     for row in rows:

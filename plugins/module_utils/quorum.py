@@ -10,7 +10,7 @@ as unhealthy. A gate's answer is a value: the reasons against the step (none = a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 # Entries that a member may lag behind the leader and still count as caught up. etcd itself would promote a learner
@@ -18,6 +18,9 @@ from dataclasses import dataclass
 LAG_LIMIT = 5000
 # etcd restores its own strict reconfiguration check only after 5 s of connectivity.
 SAMPLE_SPACING = 5.0
+# Below these a defragmentation, which stops the member for its time, is not worth it.
+FRAGMENTED = 0.3
+LARGE = 100 << 20
 
 
 def quorum(voters: int) -> int:
@@ -105,7 +108,8 @@ def _reasons(*checks: tuple[bool, str]) -> tuple[str, ...]:
     return tuple(text for wrong, text in checks if wrong)
 
 
-def _counted(healthy: int, voters: int) -> str:
+def counted(healthy: int, voters: int) -> str:
+    """The numbers behind a gate's answer."""
     return f"{healthy} of {voters} voters healthy, quorum {quorum(voters)}"
 
 
@@ -130,13 +134,13 @@ def restart_gate(
     others = sorted(set(restarting) - {member_id})
     return Gate(
         _reasons(
-            (gap and not waived, f"without {member}: {_counted(left, voters)}"),
+            (gap and not waived, f"without {member}: {counted(left, voters)}"),
             (bool(cluster.learners), f"a learner is joining: {_names(cluster.learners)}"),
             (bool(cluster.unstarted), f"a member was added and never started: {_names(cluster.unstarted)}"),
             (member.leader and voters > 1, f"{member} is the leader: move the leadership first"),
             (bool(others), f"another member is being restarted: {', '.join(others)}"),
         ),
-        (f"no quorum while {member} restarts ({_counted(left, voters)})",) if waived else (),
+        (f"no quorum while {member} restarts ({counted(left, voters)})",) if waived else (),
     )
 
 
@@ -150,16 +154,17 @@ def remove_gate(cluster: Cluster, member_id: str) -> Gate:
     after = voters - 1 if votes else voters
     return Gate(
         _reasons(
-            (not cluster.has_quorum, f"the quorum is lost already ({_counted(now, voters)}): only a restore helps"),
+            (not cluster.has_quorum, f"the quorum is lost already ({counted(now, voters)}): only a restore helps"),
             (votes and voters <= 1, f"{member} is the only voter"),
-            (votes and left < quorum(after), f"after the removal of {member}: {_counted(left, after)}"),
+            (votes and left < quorum(after), f"after the removal of {member}: {counted(left, after)}"),
             (member.leader, f"{member} is the leader: move the leadership first"),
         ),
         _reasons(
             (votes and member.healthy, f"{member} is healthy"),
-            (votes and tolerance(after) < 1, f"{after} voters are left, none of which may fail until one is added"),
+            (votes and left <= quorum(after),
+             f"after the removal of {member}: {counted(left, after)}; none may fail until one is added or mended"),
         ),
-    )
+    )  # fmt: skip
 
 
 def add_learner_gate(cluster: Cluster, name: str, peer_urls: Sequence[str], *, resumes: bool = False) -> Gate:
@@ -175,12 +180,15 @@ def add_learner_gate(cluster: Cluster, name: str, peer_urls: Sequence[str], *, r
     old = sorted({m.version for m in cluster.members if m.version and not adds_while_one_is_down(m.version)})
     return Gate(
         _reasons(
-            (not cluster.has_quorum, f"the quorum is lost ({_counted(now, voters)})"),
+            (not cluster.has_quorum, f"the quorum is lost ({counted(now, voters)})"),
             (bool(others.learners), f"another learner is joining: {_names(others.learners)}"),
             (bool(others.unstarted), f"a member was added and never started: {_names(others.unstarted)}"),
             *((True, f"{m} raises the alarm {', '.join(m.alarms)}") for m in cluster.members if m.alarms),
             *((True, f"{m} has that name already") for m in others.members if name and m.name == name),
             *((True, f"{m} has that peer URL already") for m in others.members if set(peer_urls) & set(m.peer_urls)),
+            (bool(down) and not own and cluster.has_quorum and now < quorum(voters + 1),
+             f"{_names(down)} is down, and etcd refuses where {counted(now, voters + 1)} would be the outcome: "
+             "remove the dead member first"),
             (bool(down and old), f"{_names(down)} is down and etcd {', '.join(old)} cannot add a member meanwhile: "
                                  "remove the dead member first"),
         )
@@ -197,9 +205,9 @@ def promote_gate(cluster: Cluster, member_id: str, lags: Sequence[int]) -> Gate:
         _reasons(
             (not member.learner, f"{member} is a voter already"),
             (not member.started, f"{member} never started"),
-            (not cluster.has_quorum, f"the quorum is lost ({_counted(now, voters)})"),
+            (not cluster.has_quorum, f"the quorum is lost ({counted(now, voters)})"),
             (voters != 1 and now < quorum(voters + 1),
-             f"if {member} failed right after: {_counted(now, voters + 1)}"),
+             f"if {member} failed right after: {counted(now, voters + 1)}"),
             (len(lags) < 2, f"the lag of {member} is not known from two samples"),
             (any(lag > LAG_LIMIT for lag in lags),
              f"{member} lags {max(lags, default=0)} entries behind, {LAG_LIMIT} are allowed"),
@@ -207,13 +215,39 @@ def promote_gate(cluster: Cluster, member_id: str, lags: Sequence[int]) -> Gate:
     )  # fmt: skip
 
 
-def agree(first: Cluster, second: Cluster, seconds: float) -> Gate:
+def defragment_gate(
+    cluster: Cluster, member_id: str, sizes: Mapping[str, tuple[int, int]], *, allow_downtime: bool = False
+) -> Gate:
+    """May this member be defragmented, which stops it meanwhile? `sizes`: bytes on disk and in use, by member ID."""
+    restart = restart_gate(cluster, member_id, allow_downtime=allow_downtime)
+    member = cluster.find(member_id)
+    if member is None:
+        return restart
+    size, used = sizes.get(member_id, (0, 0))
+    down = [m for m in cluster.members if not m.healthy]
+    before = [m for m in cluster.voters if m.id != member_id and _fragmented(*sizes.get(m.id, (0, 0)))]
+    text = f"{used >> 20} MiB of {size >> 20} MiB are in use in {member}"
+    return Gate(
+        restart.reasons + _reasons(
+            (bool(down), f"not healthy: {_names(down)}"),
+            (not _fragmented(size, used), f"{text}: it gains less than {FRAGMENTED:.0%} or is under {LARGE >> 20} MiB"),
+            (member.leader and bool(before), f"{member} is the leader, which comes last: first {_names(before)}"),
+        ),
+        restart.aloud,
+    )  # fmt: skip
+
+
+def _fragmented(size: int, used: int) -> bool:
+    return size >= LARGE and size - used >= FRAGMENTED * size
+
+
+def agree(first: Cluster, second: Cluster, seconds: float, needed: float = SAMPLE_SPACING) -> Gate:
     """Do two samples that are `seconds` apart say the same about every member?"""
     state = {m.id: m for m in first.members}
     changed = [m for m in second.members if not _same(state.pop(m.id, None), m)]
     return Gate(
         _reasons(
-            (seconds < SAMPLE_SPACING, f"the samples are {seconds:.1f} s apart, {SAMPLE_SPACING:.0f} s are needed"),
+            (seconds < needed, f"the samples are {seconds:.1f} s apart, {needed:g} s are needed"),
             (bool(changed), f"changed between two samples: {_names(changed)}"),
             (bool(state), f"gone between two samples: {_names(list(state.values()))}"),
         )

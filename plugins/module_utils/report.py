@@ -18,6 +18,11 @@ WORDS = {
     "keep": "is a node already: kept as it is",
     "lb": "load balancer",
     "etcd": "etcd member",
+    "etcd_bootstrap": "etcd: starts the new cluster with the others",
+    "etcd_join": "etcd: joins as a member, one after another",
+    "etcd_keep": "etcd: is a member already, kept as it is",
+    "etcd_leave": "etcd: is taken out, its data renamed",
+    "etcd_gone": "etcd: was taken out",
     "unreachable": "does not answer: left out",
 }
 NAMES_SHOWN = 8

@@ -10,21 +10,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import evidence as ev
+from .etcd_judge import GONE, LEAVE
+from .etcd_plan import EXTERNAL, EtcdPlan, decide_external, decide_stacked, topology_of
 from .evidence import Evidence
 from .facts import Node
 from .findings import FATAL, Finding, fatal, warning
 from .joining import INIT, JOIN_CONTROL_PLANE, JOIN_WORKER, KEEP, RESET, foreign_ca, judge_control_plane, judge_worker
 from .pki import same_ca
 from .preflight_inputs import CONTROL_PLANE, ETCD, LB, HostInputs, Inputs
+from .prepared import is_prepared
 from .vip import vrid
 
 NEW, EXISTING = "new", "existing"
 ONLY_LB, ONLY_ETCD, UNREACHABLE = "lb", "etcd", "unreachable"
 JOINING = (INIT, JOIN_CONTROL_PLANE, JOIN_WORKER)
-# The receipts that the roles leave on a prepared host.
-RECEIPTS = ("kube_host",)
-NODE_RECEIPTS = ("kube_bundle_files", "containerd", "kube_bundle_images", "kubelet")
-LB_RECEIPTS = ("kube_lb",)
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class SitePlan:
     hosts: every host of the play to its action. ca_pem: the cluster's CA when it is known. live: control planes
     whose own address answers. node_ips: every host of the inventory. extra: hosts that hold a part of the cluster
     which the inventory does not give them. prepared: hosts on which everything is proven that site prepares there.
-    resumes: control planes whose join was interrupted when etcd had begun there.
+    resumes: control planes whose join was interrupted when etcd had begun there. etcd: what becomes of etcd.
     """
 
     state: str
@@ -48,6 +47,7 @@ class SitePlan:
     extra: tuple[str, ...] = ()
     prepared: tuple[str, ...] = ()
     resumes: tuple[str, ...] = ()
+    etcd: EtcdPlan = field(default_factory=EtcdPlan)
     findings: tuple[Finding, ...] = ()
 
     def joins(self, host: str) -> bool:
@@ -68,6 +68,7 @@ class SitePlan:
             "extra": list(self.extra),
             "prepared": list(self.prepared),
             "resumes": list(self.resumes),
+            **self.etcd.as_dict(),
         }
 
 
@@ -87,6 +88,7 @@ def _refused(inputs: Inputs, nodes: Mapping[str, Node], findings: list[Finding])
 def _found(evidence: Evidence, nodes: Mapping[str, Node]) -> str:
     """The evidence in words, three hosts at most."""
     lines = [f"{host}: {', '.join(words)}" for host, words in sorted(evidence.traces.items())]
+    lines += [f"{host}: {', '.join(words)}" for host, words in sorted(evidence.stored.items())]
     lines += [f"{host}: {', '.join(ev.traces(nodes[host].kubernetes))}" for host in sorted(evidence.starters)]
     more = f"; and {len(lines) - 3} more hosts" if len(lines) > 3 else ""
     sick = [f"{', '.join(evidence.sick)} answers, but is not ready"] if evidence.sick else []
@@ -248,10 +250,21 @@ def _resumes(action: str, node: Node) -> bool:
     return action == JOIN_CONTROL_PLANE and facts.marker == ev.JOIN and facts.etcd_data == "present"
 
 
-def is_prepared(host: HostInputs, node: Node) -> bool:
-    """Whether every call that prepares the host is proven, and was made from what this run would make it from."""
-    needed = RECEIPTS + NODE_RECEIPTS * host.is_kubernetes + LB_RECEIPTS * (LB in host.groups)
-    return bool(host.inputs) and all(node.receipts.get(name) == host.inputs for name in needed)
+def _etcd(inputs: Inputs, nodes: Mapping[str, Node], plan: SitePlan, evidence: Evidence) -> EtcdPlan:
+    """What becomes of etcd; nothing at all when the plan is refused as a whole."""
+    if topology_of(inputs) != EXTERNAL:
+        seed = plan.seed if plan.state == EXISTING and JOIN_CONTROL_PLANE in plan.hosts.values() else ""
+        return decide_stacked(inputs, nodes, seed, plan.resumes)
+    if not plan.seed:
+        return EtcdPlan(EXTERNAL, {host.name: KEEP for host in inputs.members(ETCD) if host.name in nodes})
+    return decide_external(inputs, nodes, begin=plan.state == NEW and not evidence.live)
+
+
+def _is_prepared(host: HostInputs, node: Node, etcd: EtcdPlan) -> bool:
+    """A member whose service is stopped is prepared again, which starts it; one that leaves needs nothing."""
+    action = etcd.actions.get(host.name)
+    stopped = action == KEEP and node.etcd_stopped
+    return action in (LEAVE, GONE) or (is_prepared(host, node) and not stopped)
 
 
 def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
@@ -263,16 +276,21 @@ def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
         plan = _existing(inputs, nodes, evidence)
     else:
         plan = (_no_seed if evidence.vip_live else _dead)(inputs, nodes, evidence)
+    plan = replace(
+        plan,
+        resumes=tuple(name for name in sorted(nodes) if _resumes(plan.hosts.get(name, ""), nodes[name])),
+    )
+    etcd = _etcd(inputs, nodes, plan, evidence)
     return replace(
         plan,
+        etcd=etcd,
         live=tuple(sorted(evidence.live)),
         vip_live=evidence.vip_live,
         vrid=vrid(str(inputs.vip)) if inputs.vip else None,
         node_ips={host.name: host.node_ip for host in inputs.hosts.values() if host.node_ip},
         extra=_extra(inputs, nodes),
-        resumes=tuple(name for name in sorted(nodes) if _resumes(plan.hosts.get(name, ""), nodes[name])),
-        prepared=tuple(name for name in sorted(nodes) if is_prepared(inputs.hosts[name], nodes[name])),
-        findings=plan.findings + tuple(_unreachable(inputs, nodes)),
+        prepared=tuple(name for name in sorted(nodes) if _is_prepared(inputs.hosts[name], nodes[name], etcd)),
+        findings=plan.findings + etcd.findings + tuple(_unreachable(inputs, nodes)),
     )
 
 

@@ -95,6 +95,12 @@ class Hosts:
     nodes: tuple[str, ...] = ()
     balancers: tuple[str, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
+    etcd: tuple[str, ...] = ()
+
+    def units_of(self, name: str) -> tuple[str, ...]:
+        """The services that this host needs."""
+        every = ((self.nodes, NODE_UNITS), (self.balancers, LB_UNITS), (self.etcd, ("etcd",)))
+        return tuple(unit for members, units in every if name in members for unit in units)
 
 
 def names(items: Iterable[str]) -> str:
@@ -224,11 +230,8 @@ def judge_units(hosts: Hosts) -> list[Row]:
     """The services that a host needs are active."""
     rows, checked = [], 0
     for name, node in hosts.seen.items():
-        if node is None:
-            continue
-        units = node.get("units") or {}
-        wanted = (NODE_UNITS if name in hosts.nodes else ()) + (LB_UNITS if name in hosts.balancers else ())
-        for unit in wanted:
+        units = (node or {}).get("units") or {}
+        for unit in () if node is None else hosts.units_of(name):
             checked += 1
             state = str((units.get(unit) or {}).get("active") or "unknown").replace("unknown", "not installed")
             if state not in RUNNING:

@@ -18,12 +18,15 @@ author:
   - quorum.kubeadm contributors (@quorum-kubeadm)
 options:
   action:
-    description: The step.
+    description:
+      - The step. A promotion needs a lag that is small in two samples; a defragmentation has to be worth it, and comes
+        to the leader last.
+      - V(take_down) is for a control plane and all that runs on it, with its etcd member where it has one.
     type: str
     required: true
-    choices: [add_learner, restart, remove]
+    choices: [add_learner, restart, remove, promote, defragment, take_down]
   name:
-    description: Exact name of the member, which is the inventory's name of its host.
+    description: Exact name of the member or of the control plane, which is the inventory's name of its host.
     type: str
     required: true
   peer_url:
@@ -37,9 +40,45 @@ options:
     type: bool
     default: false
   allow_downtime:
-    description: Whether a gap is wanted, for the restart of one of one or two members.
+    description: Whether a gap is wanted, with one or two members, or with one control plane.
     type: bool
     default: false
+  restarting:
+    description: Names of members that are being restarted now.
+    type: list
+    elements: str
+    default: []
+  control_planes:
+    description:
+      - For V(take_down), what answers on each control plane, asked there. What is not known is false.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the control plane.
+        type: str
+        required: true
+      api:
+        description: Whether its API server answers.
+        type: bool
+        default: false
+      controller_manager:
+        description: Whether its controller manager answers.
+        type: bool
+        default: false
+      scheduler:
+        description: Whether its scheduler answers.
+        type: bool
+        default: false
+      etcd:
+        description: Whether the etcd that its API server uses answers.
+        type: bool
+        default: false
+  backends_up:
+    description: For V(take_down), how many API servers the load balancers have in service.
+    type: int
+    default: 0
   wait_seconds:
     description: How long to wait for a yes, for example while a member that has just joined settles.
     type: float
@@ -79,21 +118,43 @@ aloud:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils.control_plane_gate import ControlPlane
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_gates import Question, arithmetic, wait_for_yes
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_gates import ACTIONS, Question, wait_for_yes
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_health import Sample, observe
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_options import OPTIONS, connector
+from ansible_collections.quorum.kubeadm.plugins.module_utils.membership import arithmetic
+
+PARTS = ("api", "controller_manager", "scheduler", "etcd")
+PLANE = {"name": {"type": "str", "required": True}, **{part: {"type": "bool", "default": False} for part in PARTS}}
+
+
+def question(params: dict) -> Question:
+    """The options as a value."""
+    return Question(
+        action=params["action"],
+        name=params["name"],
+        peer_url=params["peer_url"],
+        allow_downtime=params["allow_downtime"],
+        resumes=params["resumes"],
+        restarting=tuple(params["restarting"]),
+        planes=tuple(ControlPlane(**plane) for plane in params["control_planes"]),
+        backends_up=params["backends_up"],
+    )
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         argument_spec={
-            "action": {"type": "str", "required": True, "choices": ["add_learner", "restart", "remove"]},
+            "action": {"type": "str", "required": True, "choices": list(ACTIONS)},
             "name": {"type": "str", "required": True},
             "peer_url": {"type": "str", "default": ""},
             "resumes": {"type": "bool", "default": False},
             "allow_downtime": {"type": "bool", "default": False},
+            "restarting": {"type": "list", "elements": "str", "default": []},
+            "control_planes": {"type": "list", "elements": "dict", "default": [], "options": PLANE},
+            "backends_up": {"type": "int", "default": 0},
             "wait_seconds": {"type": "float", "default": 0.0},
             **OPTIONS,
         },
@@ -101,16 +162,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    question = Question(
-        params["action"], params["name"], params["peer_url"], params["allow_downtime"], params["resumes"]
-    )
     try:
         connect = connector(params)
 
         def look() -> Sample:
             return observe(params["endpoints"], connect)
 
-        sample, gate = wait_for_yes(look, question, params["wait_seconds"])
+        sample, gate = wait_for_yes(look, question(params), params["wait_seconds"])
     except KubeadmError as exc:
         module.fail_json(**exc.result())
     module.exit_json(changed=False, arithmetic=arithmetic(sample.cluster), aloud=list(gate.aloud))

@@ -18,6 +18,11 @@ description:
   - Files are written atomically. C(systemctl daemon-reload) runs by itself when systemd says so or a unit file changed.
   - A restart is not made here. Notify a handler.
 options:
+  users:
+    description: System users that services run as, each with a group of the same name and without a login. Made first.
+    type: list
+    elements: str
+    default: []
   directories:
     description: Directories that shall exist, parents first.
     type: list

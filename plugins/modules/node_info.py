@@ -104,7 +104,9 @@ node:
     - C(addresses) (interface, address, prefix, family), C(macs) by interface, C(default_route), C(listening).
     - C(kernel) (features, sysctls), C(units) by name (active, enabled, main_pid, started_at).
     - C(kubernetes) (versions, public certificates, server of kubelet.conf, static pods by name with their image,
-      C(marker) of an unfinished operation, C(busy) while it runs, C(etcd_data), C(pods_dir), C(api) by URL).
+      C(marker) of an unfinished operation, C(busy) while it runs, C(etcd_data), C(etcd_servers) of the API server,
+      C(pods_dir), C(api) by URL,
+      C(etcd_initial), V(new) or V(existing) while the bootstrap or join of an external etcd's member is unfinished).
     - C(receipts) (name to digest and inputs of every receipt whose call would find nothing to do).
     - C(etcd) (C(etcd) as M(quorum.kubeadm.etcd_info) returns it, or C(error)), null without one or when not asked.
     - C(arp) (address, interface, answered, mac, error), C(vrrp) (source, vrid, priority, vip).
@@ -135,7 +137,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import st
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_units import read_units
 from ansible_collections.quorum.kubeadm.plugins.module_utils.receipt_provers import PROVERS
 
-UNITS = ("containerd", "kubelet", "haproxy", "keepalived")
+UNITS = ("containerd", "kubelet", "haproxy", "keepalived", "etcd")
 SPEC: dict[str, Any] = {
     "packages": {"type": "list", "elements": "str", "default": []},
     "disk_paths": {"type": "list", "elements": "str", "default": []},

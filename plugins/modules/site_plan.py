@@ -111,6 +111,69 @@ plan:
       type: list
       elements: str
       returned: always
+    topology:
+      description: V(stacked), or V(external) when the group etcd has machines of its own.
+      type: str
+      returned: always
+    etcd:
+      description: Machines of an external etcd to bootstrap, join, keep, leave, gone or unreachable.
+      type: dict
+      returned: always
+    etcd_ca_host:
+      description: The machine that has etcd's CA, or makes it.
+      type: str
+      returned: always
+    etcd_reader:
+      description: A machine of an external etcd that stays, and through which etcd answers; empty when there is none.
+      type: str
+      returned: always
+    etcd_unfinished:
+      description: Members of etcd that never started, and learners, in either topology.
+      type: list
+      elements: str
+      returned: always
+    etcd_leave:
+      description: Machines that leave an external etcd, in this order; those that do not work first, the leader last.
+      type: list
+      elements: str
+      returned: always
+    etcd_lost:
+      description: Machines to take out that do not answer, to their peer URLs.
+      type: dict
+      returned: always
+    etcd_order:
+      description: Machines that stay and answer, in the order in which they are restarted, the leader last.
+      type: list
+      elements: str
+      returned: always
+    etcd_initial:
+      description: The members of an external etcd that begins, name to peer URL; empty when none begins.
+      type: dict
+      returned: always
+    etcd_members:
+      description: Client URLs of the members of an external etcd that stay, or begin it, without those that join.
+      type: list
+      elements: str
+      returned: always
+    etcd_endpoints:
+      description: Client URLs of an external etcd when the run has ended.
+      type: list
+      elements: str
+      returned: always
+    etcd_outdated:
+      description: Control planes whose API server names other members than these.
+      type: list
+      elements: str
+      returned: always
+    etcd_joining:
+      description: Hosts on which an operation of ours runs, or goes on where etcd has begun already.
+      type: list
+      elements: str
+      returned: always
+    etcd_groups:
+      description: Hosts to the groups of the plays on etcd that they belong to in this run.
+      type: dict
+      returned: always
 inputs:
   description:
     - Every host of the play to the digest of what its tasks are made from (the roles' variables, the groups, the

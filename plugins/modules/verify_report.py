@@ -38,6 +38,11 @@ options:
     type: list
     elements: str
     required: true
+  etcd_machines:
+    description: Machines of an external etcd, where it is a service of its own. Empty when it is on the control planes.
+    type: list
+    elements: str
+    default: []
   vip:
     description: The virtual address, which has to be on exactly one machine.
     type: str

@@ -19,6 +19,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
+# What a playbook is given by -e, and no role knows.
+PLAYBOOK_VARIABLES = ("etcd_remove",)
 ROLES = Path(__file__).resolve().parent.parent.parent / "roles"
 
 
@@ -42,7 +44,7 @@ def unknown(names: Iterable[str]) -> list[str]:
     """Variables that look like a role's, and that no role has: most often misspelt."""
     options = all_options()
     prefixes = _prefixes()
-    return sorted(name for name in names if name.startswith(prefixes) and name not in options)
+    return sorted(name for name in names if name.startswith(prefixes) and name not in (*options, *PLAYBOOK_VARIABLES))
 
 
 def _holds_secret(option: Mapping[str, Any]) -> bool:

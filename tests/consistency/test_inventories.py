@@ -24,6 +24,7 @@ GROUPS = {"control_plane": "kube_control_plane", "worker": "kube_node", "lb": "k
 EXAMPLES = sorted(ROOT.glob("inventories/example-*"))
 COLOCATED = ROOT / "inventories" / "example-colocated-lb"
 STACKED = ROOT / "inventories" / "example-stacked"
+EXTERNAL = ROOT / "inventories" / "example-external-etcd"
 
 
 def ansible(*argv: str) -> str:
@@ -72,7 +73,7 @@ def readme_inventory() -> str:
 
 
 def test_there_are_examples() -> None:
-    assert {"example-stacked", "example-colocated-lb"} <= {path.name for path in EXAMPLES}
+    assert {"example-stacked", "example-colocated-lb", "example-external-etcd"} <= {path.name for path in EXAMPLES}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -111,6 +112,20 @@ def test_stacked_has_a_gpu_pool_that_keeps_others_out() -> None:
     assert pool["kube_node_labels"]["pool"] == "gpu"
     assert pool["kube_node_taints"] == [{"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}]
     assert "kube_node_taints" not in found["_meta"]["hostvars"]["w1"]
+
+
+def test_external_etcd_begins_on_machines_of_its_own() -> None:
+    found = inventory(EXTERNAL)
+    counts = {group: len(members(found, of)) for group, of in GROUPS.items()}
+    assert counts == {"control_plane": 3, "worker": 2, "lb": 2, "etcd": 3}
+    plan = ask(found).plan
+    assert plan.etcd.topology == "external"
+    assert plan.etcd.actions == dict.fromkeys(members(found, "etcd"), "bootstrap")
+    assert all("topology" not in name for name in found["_meta"]["hostvars"]["etcd1"])
+
+
+def test_scale_etcd_can_be_read_with_the_example() -> None:
+    ansible("ansible-playbook", "-i", str(EXTERNAL), "playbooks/scale_etcd.yml", "--syntax-check")
 
 
 def test_colocated_load_balancers_are_the_control_planes_on_a_port_of_their_own() -> None:

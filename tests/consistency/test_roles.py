@@ -28,7 +28,18 @@ from tests.consistency.repo import (
 SHARED = "kube"
 TASK_NAME = re.compile(r"[A-Za-z][\w -]* \| [A-Z][^|]*[^.\s]")
 # Names that Ansible itself provides.
-MAGIC = {"inventory_hostname", "inventory_dir", "hostvars", "lookup", "query", "undef", "omit", "role_path", "item"}
+MAGIC = {
+    "inventory_hostname",
+    "inventory_dir",
+    "hostvars",
+    "lookup",
+    "query",
+    "undef",
+    "omit",
+    "role_path",
+    "item",
+    "now",
+}
 EXPRESSIONS = ("when", "failed_when", "changed_when", "until", "that")
 
 

@@ -109,7 +109,8 @@ def rendered(directory: Path) -> dict[tuple[str, str], dict[str, Any]]:
     (directory / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
     (directory / "play.yml").write_text(yaml.safe_dump([play(role) for role in ROLES]))
     env = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
-    argv = [Path(sys.executable).parent / "ansible-playbook", "-i", directory / "hosts.yml", directory / "play.yml"]
+    playbook = Path(sys.executable).parent / "ansible-playbook"
+    argv = [str(word) for word in (playbook, "-i", directory / "hosts.yml", directory / "play.yml")]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     found = {}

@@ -20,7 +20,7 @@ from lab import settings as lab_settings
 from lab.debian import SUITES
 from lab.shell import say
 from tests.e2e.support import Site
-from tests.faults import colocated, report
+from tests.faults import colocated, etcd_truth, external_etcd, report
 from tests.faults.interrupted import POINTS, try_point
 from tests.faults.sources import Sources
 
@@ -42,6 +42,12 @@ def together(settings: lab_settings.Settings, work: Path, _args: argparse.Namesp
         yield asdict(step)
 
 
+def external(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """etcd on machines of its own."""
+    for step in external_etcd.External(Site(settings, external_etcd.MACHINES, work)).steps():
+        yield asdict(step)
+
+
 def through_sources(suite: str) -> Campaign:
     """Every source of software on one Debian."""
 
@@ -60,11 +66,19 @@ def broken_sources(settings: lab_settings.Settings, work: Path, _args: argparse.
         yield {"broken": name, "problem": problem}
 
 
+def etcd_rows(_settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The gates' truth table on real etcd clusters."""
+    for row in etcd_truth.rows(work, etcd_truth.CLUSTERS):
+        yield asdict(row)
+
+
 CAMPAIGNS: dict[str, Campaign] = {
     "interrupted": interrupted,
     "colocated": together,
+    "external-etcd": external,
     **{f"sources-{suite}": through_sources(suite) for suite in SUITES},
     "sources-broken": broken_sources,
+    "etcd-truth": etcd_rows,
 }
 
 

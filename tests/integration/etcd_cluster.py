@@ -33,12 +33,13 @@ def eventually(look: Callable[[], Seen], good: Callable[[Seen], bool], seconds: 
 
 @dataclass
 class Member:
-    """One member: where clients and peers find it, and its process once it has been started."""
+    """One member: where clients and peers find it, and its process once it has been started; launcher: what runs it."""
 
     name: str
     url: str
     peer_url: str
     server: Server | None = None
+    launcher: tuple[str, ...] = ()
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
@@ -83,8 +84,8 @@ class EtcdCluster:
         self.members[name] = Member(name, f"https://{LOOPBACK}:{free_port()}", f"https://{LOOPBACK}:{free_port()}")
         return self.members[name]
 
-    def start(self, name: str, state: str = "existing") -> None:
-        """Start a member, new or again."""
+    def start(self, name: str, state: str = "existing", initial: str = "") -> None:
+        """Start a member, new or again. initial: names and peer URLs of all, without it those that were planned."""
         member, pki = self.members[name], self.serving
         files = [
             "--cert-file",
@@ -99,8 +100,16 @@ class EtcdCluster:
         trust = ["--trusted-ca-file", self.authority.pair.cert, "--peer-trusted-ca-file", self.authority.pair.cert]
         urls = ["--listen-client-urls", member.url, "--advertise-client-urls", member.url]
         peers = ["--listen-peer-urls", member.peer_url, "--initial-advertise-peer-urls", member.peer_url]
-        others = ",".join(f"{one.name}={one.peer_url}" for one in self.members.values())
-        argv = [program("etcd", "etcd"), "--name", name, "--data-dir", self.directory / name, "--unsafe-no-fsync"]
+        others = initial or ",".join(f"{one.name}={one.peer_url}" for one in self.members.values())
+        argv = [
+            *member.launcher,
+            program("etcd", "etcd"),
+            "--name",
+            name,
+            "--data-dir",
+            self.directory / name,
+            "--unsafe-no-fsync",
+        ]
         more = ["--initial-cluster", others, "--initial-cluster-state", state, "--log-level", "warn", *self.flags]
         auth = ["--client-cert-auth", "--peer-client-cert-auth"]
         everything = [*argv, *files, *trust, *auth, *urls, *peers, *more]
@@ -155,6 +164,26 @@ class EtcdCluster:
         urls = list(endpoints) if endpoints is not None else [member.url for member in self.members.values()]
         files = {"ca": str(self.authority.pair.cert), "cert": str(self.client.cert), "key": str(self.client.key)}
         return run_module(module, {"endpoints": urls, **files, **args})
+
+    def maintain(self, action: str, check: bool = False, **args: Any) -> dict[str, Any]:
+        """What etcd_maintenance returns."""
+        urls = [member.url for member in self.members.values()]
+        return run_module(
+            "etcd_maintenance", {"endpoints": urls, **self.files(), "action": action, **args}, check=check
+        )
+
+    def member(self, state: str, check: bool = False, through: str = "cp1", **args: Any) -> dict[str, Any]:
+        """What etcd_member returns."""
+        url = self.members[through].url
+        return run_module("etcd_member", {"endpoints": [url], **self.files(), "state": state, **args}, check=check)
+
+    def files(self) -> dict[str, str]:
+        """The module options that say where the certificates are."""
+        return {"ca": str(self.authority.pair.cert), "cert": str(self.client.cert), "key": str(self.client.key)}
+
+    def others(self, name: str) -> list[str]:
+        """Client URLs of all the other members that were started."""
+        return [one.url for one in self.members.values() if one.server is not None and one.name != name]
 
 
 Make = Callable[..., EtcdCluster]

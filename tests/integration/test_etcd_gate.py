@@ -85,6 +85,29 @@ def test_a_learner_that_has_not_caught_up_is_waited_for_a_bounded_time(make: Mak
     assert result["failed"] is True
     assert 2 <= time.monotonic() - began < 20
     assert "learner" in result["error"]["found"]
+    # It has no name yet, so nobody can ask for its promotion; when it has caught up the gate says yes.
+    assert cluster.gate("promote", "cp4", [cluster.members["cp1"].url])["failed"] is True
+    cluster.start("cp4")
+    allowed = eventually(lambda: cluster.gate("promote", "cp4"), lambda seen: not seen.get("failed"))
+    assert allowed["arithmetic"] == "3 of 3 voters healthy, quorum 2, tolerance 1"
+    assert "cp4" in members(cluster), "asked is not done"
+    assert '"cp2" is a voter already' in cluster.gate("promote", "cp2")["error"]["found"]
+
+
+def test_a_small_database_is_not_defragmented_and_a_control_plane_goes_only_with_its_member(make: Make) -> None:
+    cluster = make(*NAMES)
+    (one, other), leader = followers_and_leader(cluster)
+    assert "under 100 MiB" in cluster.gate("defragment", one)["error"]["found"]
+    up = {"api": True, "controller_manager": True, "scheduler": True, "etcd": True}
+    planes = [{"name": name, **up} for name in NAMES]
+    facts = {"control_planes": planes, "backends_up": 3}
+    assert not cluster.gate("take_down", one, **facts).get("failed")
+    assert f'"{leader}" is the leader' in cluster.gate("take_down", leader, **facts)["error"]["found"]
+    alone = cluster.gate("take_down", one, control_planes=[{"name": one}, {"name": other}], backends_up=1)
+    assert "no other control plane does all the work" in alone["error"]["found"]
+    assert "1 API servers in service, 2 are needed" in alone["error"]["found"]
+    refused = cluster.gate("restart", one, restarting=[other])
+    assert "another member is being restarted" in refused["error"]["found"]
 
 
 def test_a_single_member_restarts_only_when_a_gap_is_wanted(make: Make) -> None:

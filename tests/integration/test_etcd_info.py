@@ -45,6 +45,11 @@ def test_three_healthy_members(make: Make) -> None:
     assert etcd["linearizable"] is True
     assert etcd["silent_endpoints"] == etcd["findings"] == []
     assert all(member["db_size"] > 0 and member["raft_index"] > 0 for member in members.values())
+    assert all(member["raft_lag"] < 10 for member in members.values())
+    assert len({member["hash"] for member in members.values()}) == 1
+    assert members["cp1"]["hash"] is not None
+    assert etcd["hash_revision"] >= 1
+    assert etcd["empty"] is True
     # IDs are what etcdctl prints, so that a person can use them.
     listed = cluster.api("cp2").members()["members"]
     assert {member_id(raw["ID"]) for raw in listed} == {member["id"] for member in members.values()}
@@ -90,7 +95,11 @@ def test_a_learner_does_not_vote_and_an_unstarted_member_has_no_name(make: Make)
     new = by_name(result)[""]
     assert (new["started"], new["healthy"], new["learner"]) == (False, False, True)
     assert result["etcd"]["voters"] == 3
-    assert [finding["found"] for finding in result["etcd"]["findings"]] == ["never started"]
+    (finding,) = result["etcd"]["findings"]
+    assert finding["found"] == (
+        f"a learner that was added and never started; peer URL {cluster.members['cp4'].peer_url}"
+    )
+    assert "state=swept" in finding["next_step"]
 
     cluster.start("cp4")
     result = eventually(
@@ -113,6 +122,25 @@ def test_a_member_with_an_alarm_is_not_healthy(make: Make) -> None:
     assert member["db_quota"] == 262144
     assert result["etcd"]["healthy_voters"] == 0
     assert any("raises the alarm NOSPACE" in finding["found"] for finding in result["etcd"]["findings"])
+
+
+def test_kubernetes_is_there_with_its_first_key(make: Make) -> None:
+    cluster = make("cp1")
+    cluster.put("cp1", "/registrz", 1)
+    cluster.put("cp1", "quorum.kubeadm/joins/https://192.0.2.11:2380", 1)
+    assert cluster.info(hashes=False)["etcd"]["empty"] is True
+    cluster.put("cp1", "/registry/namespaces/default", 1)
+    etcd = cluster.info(hashes=False)["etcd"]
+    assert etcd["empty"] is False
+    assert etcd["hash_revision"] is None
+    assert etcd["members"][0]["hash"] is None
+
+
+def test_a_dead_member_is_silent_though_only_another_endpoint_was_given(make: Make) -> None:
+    cluster = make(*NAMES)
+    cluster.members["cp3"].kill()
+    etcd = eventually(lambda: cluster.info([cluster.members["cp1"].url]), lambda seen: seen["etcd"]["leader"])["etcd"]
+    assert etcd["silent_endpoints"] == [cluster.members["cp3"].url]
 
 
 def test_nobody_answers(make: Make, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ VIP = "10.0.0.100"
 CA = "-----BEGIN CERTIFICATE-----\nb3Vycw==\n-----END CERTIFICATE-----\n"
 FOREIGN_CA = "-----BEGIN CERTIFICATE-----\ndGhlaXJz\n-----END CERTIFICATE-----\n"
 PLANES, WORKERS, BALANCERS = ("cp1", "cp2", "cp3"), ("w1", "w2"), ("lb1", "lb2")
+MACHINES = ("etcd1", "etcd2", "etcd3")
+ETCD_CA = "-----BEGIN CERTIFICATE-----\nZXRjZA==\n-----END CERTIFICATE-----\n"
 ADDRESSES = {
     "lb1": "10.0.0.11",
     "lb2": "10.0.0.12",
@@ -130,6 +132,52 @@ class World:
         }
         self.nodes[name] = blank_node(name, address)
 
+    def with_etcd(self, count: int = 3) -> World:
+        """Blank machines of an external etcd besides."""
+        for number in range(1, count + 1):
+            self.add(f"etcd{number}", "etcd", f"10.0.0.{60 + number}")
+        return self
+
+    def member(self, host: str, **changed: Any) -> dict[str, Any]:
+        """One row of an etcd's members."""
+        address = self.hosts[host]["ansible_host"]
+        return {
+            "id": f"{int(address.rsplit('.', 1)[-1]):x}",
+            "name": host,
+            "peer_urls": [f"https://{address}:2380"],
+            "client_urls": [f"https://{address}:2379"],
+            "learner": False,
+            "healthy": True,
+            "leader": host.endswith("1"),
+            "version": "3.6.16",
+            **changed,
+        }
+
+    def etcd_runs(
+        self, *names: str, empty: bool | None = False, members: list[dict[str, Any]] | None = None, **changed: Any
+    ) -> World:
+        """On these machines a member runs and tells of its cluster; by default they are all of its members."""
+        told = {
+            "cluster_id": "c1",
+            "linearizable": True,
+            "empty": empty,
+            "members": members or [self.member(name) for name in names],
+            **changed,
+        }
+        for name in names:
+            if name in self.nodes:
+                self.kubernetes(name).update(etcd_ca_pem=ETCD_CA, etcd_data="present")
+                self.nodes[name]["etcd"] = {"etcd": told}
+        return self
+
+    def external(self, *names: str) -> World:
+        """The control planes use this etcd."""
+        servers = [f"https://{self.hosts[name]['ansible_host']}:2379" for name in names]
+        for name in PLANES:
+            self.kubernetes(name).update(etcd_servers=servers, etcd_ca_pem=ETCD_CA, etcd_data="absent")
+            self.kubernetes(name)["manifests"].pop("etcd", None)
+        return self
+
     def kubernetes(self, name: str) -> dict[str, Any]:
         facts: dict[str, Any] = self.nodes[name]["kubernetes"]
         return facts
@@ -238,3 +286,8 @@ def blank() -> World:
 def existing() -> World:
     """The same seven as a cluster."""
     return World().running(*PLANES, *WORKERS)
+
+
+def external() -> World:
+    """The cluster with an etcd of three machines of its own."""
+    return existing().with_etcd().external(*MACHINES).etcd_runs(*MACHINES)

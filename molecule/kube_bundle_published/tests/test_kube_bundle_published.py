@@ -19,6 +19,11 @@ VERSION = defaults("kube")["kube_version"]
 FACTS = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], ".build/molecule/kube_bundle_published/publisher.json")
 
 
+def machine(name: str) -> Host:
+    """Another machine than the one that a test is about."""
+    return Host.get_host(f"ssh://{name}", ssh_config=str(FACTS.parent / "ssh_config"))
+
+
 @pytest.fixture
 def mirror() -> dict[str, Any]:
     return dict(json.loads(FACTS.read_text()))
@@ -70,3 +75,14 @@ def test_nothing_tried_to_leave_the_lab(host: Host) -> None:
     chain = json.loads(host.check_output("nft -j list chain inet lab_fence out"))
     rules = [entry["rule"]["expr"] for entry in chain["nftables"] if "rule" in entry]
     assert [part["counter"]["packets"] for rule in rules for part in rule if "counter" in part] == [0]
+
+
+def test_an_etcd_machine_has_etcd_and_kubeadm_and_nothing_of_a_node() -> None:
+    host = machine("etcd1")
+    assert host.check_output("kubeadm version -o short") == f"v{VERSION}"
+    release = RELEASES[".".join(VERSION.split(".")[:2])]
+    assert f"etcd Version: {release.etcd}" in host.check_output("etcd --version")
+    for name in ("kubelet", "kubectl", "containerd", "runc"):
+        assert not host.file(f"/usr/bin/{name}").exists, name
+    assert not [name for name in PACKAGES if host.package(name).is_installed]
+    assert not host.file("/etc/apt/auth.conf.d/quorum-kubernetes.conf").exists, "no repository, no login for it"

@@ -33,6 +33,11 @@ def test_colocated() -> None:
     assert "| `site` again | 14 | well |" in render({"colocated": results(step)})
 
 
+def test_external_etcd() -> None:
+    step = {"name": "`scale_etcd` to 4: refused", "seconds": 20.2, "problem": "status 0"}
+    assert "| `scale_etcd` to 4: refused | 20 | **status 0** |" in render({"external-etcd": results(step)})
+
+
 def test_sources() -> None:
     run = {
         "suite": "trixie",
@@ -62,3 +67,17 @@ def test_images_that_a_worker_must_not_have() -> None:
     assert is_control_plane_image("mirror.example/etcd:3.6.16-0")
     assert not is_control_plane_image("registry.k8s.io/kube-proxy:v1.36.3")
     assert not is_control_plane_image("sha256:0123")
+
+
+def test_etcd_truth() -> None:
+    row = {
+        "action": "add a learner", "voters": 5, "lost": 2, "ways": "frozen, killed", "wanted": True, "said": "yes",
+        "done": "added", "seconds": 3.1, "acknowledged": 200, "gap": 0.41, "problem": "", "cluster": "5-2",
+        "checked": 900, "missing": 0,
+    }  # fmt: skip
+    text = render({"etcd-truth": results(row, {**row, "wanted": False, "said": "x is down", "done": "refused"})})
+    assert "| add a learner | 5 | 2 | frozen, killed | yes | 3 | 200 | 0.4 | added |" in text
+    assert "| no | 3 | 200 | 0.4 | refused: x is down |" in text
+    assert "1 clusters" in text
+    assert "1800 of them, 0 lost" in text
+    assert "**x**" in render({"etcd-truth": results({**row, "problem": "x"})})

@@ -22,7 +22,7 @@ from ansible_collections.quorum.kubeadm.plugins.action.site_plan import (
 from tests.unit.preflight_world import CA, CLUSTER, World, blank, existing
 
 ROOT = Path(__file__).parents[4]
-GROUPS = {"control_plane": "kube_control_plane", "worker": "kube_node", "lb": "kube_lb"}
+GROUPS = {"control_plane": "kube_control_plane", "worker": "kube_node", "lb": "kube_lb", "etcd": "etcd"}
 PLAY = [
     {
         "hosts": "all",

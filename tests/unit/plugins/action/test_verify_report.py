@@ -56,6 +56,15 @@ def run(
     return action.run(task_vars=values), "\n".join(printed)
 
 
+def test_a_stopped_etcd_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = {"node": {"units": {"etcd": {"active": "inactive"}}, "addresses": []}}
+    given = args(etcd_machines=["etcd1", "etcd2"])
+    result, printed = run(monkeypatch, given, registered(etcd1=stopped))
+    assert result["failed"]
+    assert "etcd is inactive" in printed
+    assert "hosts not looked at, this run was limited: etcd2" in printed
+
+
 def test_all_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     result, printed = run(monkeypatch, args(), registered())
     assert not result.get("failed")

@@ -14,7 +14,7 @@ MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.una
 BOTH = ["control_plane", "worker"]
 FILES = {
     "bin/kubelet": ("/usr/bin/kubelet", BOTH, b"kubelet 1.36.3"),
-    "bin/kubeadm": ("/usr/bin/kubeadm", BOTH, b"kubeadm 1.36.3"),
+    "bin/kubeadm": ("/usr/bin/kubeadm", [*BOTH, "etcd"], b"kubeadm 1.36.3"),
     "cni/bridge": ("/opt/cni/bin/bridge", BOTH, b"bridge"),
     "bin/etcdctl": ("/usr/bin/etcdctl", ["control_plane", "etcd"], b"etcdctl"),
 }

@@ -43,7 +43,12 @@ def test_what_is_sent() -> None:
     api.alarms()
     api.read()
     api.read(linearizable=False)
-    key = base64.b64encode(b"health").decode()
+    assert api.empty("/registry/")
+    assert api.hash_kv(7, timeout=30) == (0, 0)
+    api.compact(9, timeout=60)
+    api.defragment(60)
+    api.disarm("ff", "NOSPACE")
+    key, first, after = (base64.b64encode(word).decode() for word in (b"health", b"/registry/", b"/registry0"))
     assert gateway.asked == [
         (f"{URL}/v3/cluster/member/list", {"linearizable": True}, 3),
         (f"{URL}/v3/cluster/member/list", {"linearizable": False}, 3),
@@ -51,7 +56,33 @@ def test_what_is_sent() -> None:
         (f"{URL}/v3/maintenance/alarm", {"action": "GET"}, 3),
         (f"{URL}/v3/kv/range", {"key": key, "limit": "1", "keys_only": True, "serializable": False}, 3),
         (f"{URL}/v3/kv/range", {"key": key, "limit": "1", "keys_only": True, "serializable": True}, 3),
+        (f"{URL}/v3/kv/range", {"key": first, "range_end": after, "limit": "1", "keys_only": True}, 3),
+        (f"{URL}/v3/maintenance/hashkv", {"revision": "7"}, 30),
+        (f"{URL}/v3/kv/compaction", {"revision": "9", "physical": True}, 60),
+        (f"{URL}/v3/maintenance/defragment", {}, 60),
+        (f"{URL}/v3/maintenance/alarm", {"action": "DEACTIVATE", "memberID": "255", "alarm": "NOSPACE"}, 3),
     ]
+
+
+def test_a_read_tells_the_revision_and_a_hash_what_it_is_of() -> None:
+    answer = {"header": {"revision": "12"}, "hash": 77, "compact_revision": "-1"}
+    assert subject.EtcdApi(URL, Gateway(200, answer)).read() == 12
+    assert subject.EtcdApi(URL, Gateway(200, answer)).hash_kv(12) == (-1, 77)
+
+
+def test_the_registry_is_not_empty_with_one_key() -> None:
+    assert subject.EtcdApi(URL, Gateway(200, {"kvs": [{"key": "eA=="}], "count": "1"})).empty("/registry/") is False
+
+
+def test_what_was_compacted_is_known_by_reading_at_the_revision_before() -> None:
+    gone = Gateway(400, {"message": "etcdserver: mvcc: required revision has been compacted"})
+    assert subject.EtcdApi(URL, gone).compacted(9)
+    assert gone.asked[0][1]["revision"] == "8"
+    there = Gateway(200, {})
+    assert not subject.EtcdApi(URL, there).compacted(9)
+    assert subject.EtcdApi(URL, there).compacted(1), "before the first revision there is nothing"
+    with pytest.raises(ApiError, match="future revision"):
+        subject.EtcdApi(URL, Gateway(400, {"message": "required revision is a future revision"})).compacted(9)
 
 
 @pytest.mark.parametrize(("raw", "value"), [("18446744073709551615", 2**64 - 1), (7, 7), (None, 0), ("0", 0), ("", 0)])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import etcd_gates as subject
+from ansible_collections.quorum.kubeadm.plugins.module_utils.control_plane_gate import ControlPlane
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, RefusedError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_health import Sample
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_health import Probe, Sample
 from ansible_collections.quorum.kubeadm.plugins.module_utils.quorum import Member
 
 JOIN = subject.Question("add_learner", "cp4", "https://192.0.2.14:2380")
@@ -53,9 +54,84 @@ def test_a_list_without_a_majority_behind_it_is_no_yes() -> None:
     ],
 )
 def test_restart_and_remove_ask_their_gates(action: str, healthy: tuple[bool, ...], allowed: bool) -> None:
-    assert subject.ask(sample(*healthy).cluster, subject.Question(action, "cp1")).allowed is allowed
+    assert subject.ask([sample(*healthy)], subject.Question(action, "cp1")).allowed is allowed
 
 
 def test_names_are_exact() -> None:
     with pytest.raises(InputError, match='named "cp"'):
-        subject.ask(sample(True, True, True).cluster, subject.Question("restart", "cp"))
+        subject.ask([sample(True, True, True)], subject.Question("restart", "cp"))
+
+
+def lagging(*lags: int) -> list[Sample]:
+    """One sample for each lag of the learner cp9."""
+    made = []
+    for lag in lags:
+        seen = sample(True, True, True, learner=True)
+        leads = Probe(status={"raftIndex": "100000", "raftAppliedIndex": "100000"}, reads=True)
+        follows = Probe(status={"raftIndex": "100000", "raftAppliedIndex": str(100000 - lag)}, reads=True)
+        made.append(Sample(seen.members, {"1": leads, "9": follows}))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("lags", "allowed"), [((0, 0), True), ((5000, 5000), True), ((5001, 0), False), ((0, 5001), False)]
+)
+def test_a_promotion_looks_at_the_lag_twice(lags: tuple[int, ...], allowed: bool) -> None:
+    samples, slept = lagging(*lags), []
+    question = subject.Question("promote", "cp9")
+    if allowed:
+        seen, _gate = subject.wait_for_yes(lambda: samples.pop(0), question, 0, clock=lambda: 0.0, sleep=slept.append)
+        assert seen.members
+    else:
+        with pytest.raises(RefusedError, match="lags 5001 entries behind, 5000 are allowed"):
+            subject.wait_for_yes(lambda: samples.pop(0), question, 0, clock=lambda: 0.0, sleep=slept.append)
+    assert slept == [subject.LAG_SPACING]
+
+
+def test_a_lag_that_is_not_known_is_no_small_one() -> None:
+    seen = sample(True, True, True, learner=True)
+    gate = subject.ask([seen, seen], subject.Question("promote", "cp9"))
+    assert 'the lag of "cp9" is not known from two samples' in gate.reasons
+
+
+def sized(**sizes: tuple[int, int]) -> Sample:
+    seen = sample(True, True, True)
+    told = {
+        name[2:]: Probe(status={"dbSize": str(a << 20), "dbSizeInUse": str(b << 20)}) for name, (a, b) in sizes.items()
+    }
+    return Sample(seen.members, told)
+
+
+@pytest.mark.parametrize(
+    ("size", "used", "allowed"), [(100, 70, True), (99, 10, False), (1000, 701, False), (0, 0, False)]
+)
+def test_a_defragmentation_has_to_be_worth_it(size: int, used: int, allowed: bool) -> None:
+    gate = subject.ask([sized(cp1=(size, used))], subject.Question("defragment", "cp1"))
+    assert gate.allowed is allowed
+    assert allowed or "under 100 MiB" in gate.reasons[0]
+
+
+def test_restarts_are_one_at_a_time() -> None:
+    gate = subject.ask([sample(True, True, True)], subject.Question("restart", "cp1", restarting=("cp2",)))
+    assert gate.reasons == ("another member is being restarted: 2",)
+
+
+PLANES = tuple(ControlPlane(name, True, True, True, True) for name in ("cp1", "cp2", "cp3", "out1"))
+
+
+@pytest.mark.parametrize(
+    ("healthy", "name", "reason"),
+    [
+        ((True, True, True), "cp1", ""),
+        ((True, True, False), "cp1", "1 of 3 voters healthy, quorum 2"),
+        # Its etcd is elsewhere, so none goes down with it.
+        ((True, True, False), "out1", ""),
+    ],
+)
+def test_a_control_plane_goes_with_the_member_that_runs_on_it(
+    healthy: tuple[bool, ...], name: str, reason: str
+) -> None:
+    question = subject.Question("take_down", name, planes=PLANES, backends_up=3)
+    gate = subject.ask([sample(*healthy)], question)
+    assert gate.allowed is not bool(reason)
+    assert reason in "".join(gate.reasons)

@@ -126,8 +126,27 @@ def test_data_directory(tmp_path: Path) -> None:
     assert subject.directory_state(host, "/var/lib/etcd") == "absent"
     host.write("/var/lib/etcd/lost+found", "")
     assert subject.directory_state(host, "/var/lib/etcd") == "empty"
+    host.write("/var/lib/etcd/member-removed-8e9e05c52164694d/snap/db", "x")
+    assert subject.directory_state(host, "/var/lib/etcd") == "empty", "a removed member's data hinders no join"
     host.write("/var/lib/etcd/member/snap/db", "x")
     assert subject.directory_state(host, "/var/lib/etcd") == "present"
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        (None, ""),
+        ('ETCD_INITIAL_CLUSTER="etcd1=https://192.0.2.31:2380"\nETCD_INITIAL_CLUSTER_STATE="new"\n', "new"),
+        ("ETCD_INITIAL_CLUSTER_STATE=existing\n", "existing"),
+        ("ETCD_INITIAL_CLUSTER_STATE=\n", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_the_beginning_of_an_etcd_member(tmp_path: Path, text: str | None, state: str) -> None:
+    host = FakeHost(tmp_path)
+    if text is not None:
+        host.write(subject.ETCD_INITIAL, text)
+    assert subject.read_kubernetes(host)["etcd_initial"] == state
 
 
 def program(host: FakeHost, path: str, says: str) -> Path:

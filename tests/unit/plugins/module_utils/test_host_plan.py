@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils import host_files, host_users
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError, RefusedError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_files import Files
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Result
@@ -196,6 +197,43 @@ def test_a_unit_file_without_a_running_systemd_needs_no_reload(host: FakeHost) -
     assert converge(host, params(files=[file("/etc/systemd/system/a.service", content="x")]))["steps"] == [
         f"create /etc/systemd/system/a.service (0644 {os.geteuid()}:{os.getegid()})"
     ]
+
+
+def test_a_service_user_is_made_before_what_belongs_to_it(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def sysusers(argv: list[str]) -> Result:
+        made.append(argv[-1].split()[1])
+        return ok()
+
+    def known(kind: str, name: str, path: str, *, may_be_missing: bool) -> int | None:
+        if name in made or name.isdigit():
+            return os.geteuid() if kind == "user" else os.getegid()
+        assert may_be_missing, f"{name} is asked for before it is made, for {path}"
+        return None
+
+    host.programs["systemd-sysusers"] = sysusers
+    monkeypatch.setattr(host_users.missing_users, "__defaults__", (made.__contains__,))
+    monkeypatch.setattr(host_files, "account_id", known)
+    data = {"path": "/var-etcd", "mode": "0700", "owner": "etcd", "group": "etcd"}
+    result = converge(host, params(users=["etcd"], directories=[data]))
+    assert result["steps"] == ["make the system user etcd", "create directory /var-etcd (0700 etcd:etcd)"]
+    assert made == ["etcd"], "made once"
+
+
+def test_a_service_user_that_cannot_be_made_stops_the_call(host: FakeHost) -> None:
+    host.programs["systemd-sysusers"] = Result(1, "", "no space")
+    wanted = params(users=["quorum-no-such-user"], files=[file("/etc/a", content="a")])
+    files, plan = plan_of(host, wanted)
+    with pytest.raises(KubeadmError, match="no space"):
+        apply_plan(host, files, plan, 5, effects=True)
+    assert not host.exists("/etc/a")
+
+
+@pytest.mark.parametrize("name", ["", "a b", 'x" 0', "Root", "-u", "a\nu root 0"])
+def test_a_user_name_that_would_be_more_is_refused(host: FakeHost, name: str) -> None:
+    with pytest.raises(InputError, match="no name of a system user"):
+        plan_of(host, params(users=[name]))
 
 
 def test_swap_and_hostname_edit_their_files(host: FakeHost) -> None:

@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
+from cryptography.hazmat.primitives import serialization
+
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_host import Host
+from tests.integration.certificates import Authority
 
 
 def test_the_configuration_is_read_from_memory_and_no_file_stays(tmp_path: Path) -> None:
@@ -51,3 +56,30 @@ def test_a_mode_is_changed_once(tmp_path: Path) -> None:
     assert Host().chmod(str(path), 0o600) is True
     assert path.stat().st_mode & 0o777 == 0o600
     assert Host().chmod(str(path), 0o600) is False
+
+
+def test_a_key_belongs_to_its_certificate_alone(tmp_path: Path) -> None:
+    one, other = Authority(tmp_path / "one").pair, Authority(tmp_path / "other").pair
+    host = Host()
+    assert host.belong_together(one.cert_pem, one.key_pem)
+    assert not host.belong_together(one.cert_pem, other.key_pem)
+    assert not host.belong_together(one.cert_pem, "")
+    key = serialization.load_pem_private_key(one.key_pem.encode(), None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"word"),
+    )
+    assert not host.belong_together(one.cert_pem, locked.decode())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_group_reads_and_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "server.key"
+    path.write_text("")
+    path.chmod(0o600)
+    host = Host()
+    assert host.group_id("daemon") is not None
+    host.grant(str(path), host.group_id("daemon"), 0o640)
+    assert host.access(str(path)) == (host.group_id("daemon"), 0o640)
+    assert host.group_id("no-such-group-at-all") is None

@@ -69,6 +69,9 @@ def run(node: FakeNode, action: str, documents: list[dict[str, Any]]) -> list[st
     return subject.apply_plan(node, plan, documents, subject.Secrets(TOKEN, KEY), 10)
 
 
+EXTERNAL = [*INIT, {"kind": "ClusterConfiguration", "etcd": {"external": {"endpoints": ["https://x:2379"]}}}]
+
+
 @pytest.mark.parametrize(
     ("action", "documents", "files", "steps"),
     [
@@ -81,6 +84,14 @@ def run(node: FakeNode, action: str, documents: list[dict[str, Any]]) -> list[st
         ("ca", INIT, {}, 1),
         ("ca", INIT, {"/etc/kubernetes/pki/ca.crt": ""}, 0),
         ("upload_certs", INIT, CONTROL_PLANE_DONE, 1),
+        ("upload_config", INIT, CONTROL_PLANE_DONE, 1),
+        ("api_server", EXTERNAL, CONTROL_PLANE_DONE, 1),
+        (
+            "api_server",
+            EXTERNAL,
+            {f"{subject.ETC}/manifests/kube-apiserver.yaml": "- --etcd-servers=https://x:2379"},
+            0,
+        ),
     ],
 )
 def test_only_what_is_left_is_planned(

@@ -10,7 +10,9 @@ import contextlib
 import datetime
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -23,6 +25,7 @@ from hypothesis import strategies as st
 from ansible_collections.quorum.kubeadm.plugins.module_utils import pki
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, RefusedError
 from ansible_collections.quorum.kubeadm.plugins.modules.certificate_key import open_gcm
+from tests.integration.certificates import Authority
 
 KEY = bytes(range(32))
 KINDS: dict[str, Callable[[], rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey]] = {
@@ -140,3 +143,32 @@ def test_what_is_no_key_is_refused_without_being_repeated(key: str) -> None:
     with pytest.raises(InputError, match="64 hexadecimal digits") as caught:
         pki.key_bytes(key)
     assert "abab" not in str(caught.value)
+
+
+def test_names_of_a_certificate(tmp_path: Path) -> None:
+    names = ["etcd1", "localhost", "*.etcd.example.com", "192.0.2.31", "127.0.0.1", "::1", "2001:db8::7"]
+    pair = Authority(tmp_path).issue("server", "etcd1", names=names)
+    assert pki.names_of(pair.cert_pem) == set(names)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_certificate_without_names_has_none(kind: str) -> None:
+    assert pki.names_of(pem(certificate(kind))) == frozenset()
+    assert pki.names_of("") == frozenset()
+
+
+@given(st.integers(min_value=0, max_value=400), st.integers(min_value=0, max_value=255))
+def test_a_damaged_certificate_has_names_or_is_refused(at: int, byte: int) -> None:
+    der = bytearray(NAMED)
+    der[at % len(der)] = byte
+    text = f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(bytes(der)).decode()}\n-----END CERTIFICATE-----\n"
+    with contextlib.suppress(InputError):
+        assert all(isinstance(name, str) for name in pki.names_of(text))
+
+
+def named() -> bytes:
+    with tempfile.TemporaryDirectory() as name:
+        return pki.certificates(Authority(Path(name)).issue("s", "etcd1", names=["etcd1", "192.0.2.31"]).cert_pem)[0]
+
+
+NAMED = named()

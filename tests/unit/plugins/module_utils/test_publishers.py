@@ -33,6 +33,21 @@ def test_a_worker_fetches_no_etcd_and_packages_leave_out_what_they_bring() -> No
     assert plane == {"containerd", "runc", "flannel_cni", "etcd"}
 
 
+@pytest.mark.parametrize("packaged", [True, False])
+def test_an_etcd_machine_fetches_etcd_and_kubeadm_alone(packaged: bool) -> None:
+    rows = subject.files_of("1.36.3", "amd64", ("etcd",), packaged=packaged)
+    programs = {install for row in rows for install in (*row["members"].values(), row["install"]) if install}
+    assert programs == {f"/usr/bin/{name}" for name in ("kubeadm", "etcd", "etcdctl", "etcdutl")}
+    assert all("etcd" in row["roles"] for row in rows)
+
+
+def test_a_control_plane_with_packages_gets_kubeadm_from_them_also_beside_etcd() -> None:
+    rows = subject.files_of("1.36.3", "amd64", ("control_plane", "etcd"), packaged=True)
+    assert "/usr/bin/kubeadm" not in {row["install"] for row in rows}
+    assert subject.takes_packages(["control_plane", "etcd"])
+    assert not subject.takes_packages(["etcd"])
+
+
 def test_urls_as_published() -> None:
     rows = {row["component"]: row for row in subject.files_of("1.36.3", "arm64", ("control_plane",), packaged=True)}
     assert rows["flannel_cni"]["urls"] == [

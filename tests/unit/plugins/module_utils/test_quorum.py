@@ -135,7 +135,8 @@ def test_no_member_is_removed_that_leads_or_is_alone() -> None:
 def test_removing_a_healthy_member_of_three_is_said_aloud() -> None:
     gate = subject.remove_gate(cluster(3), "1")
     assert gate.allowed
-    assert gate.aloud == ('"cp1" is healthy', "2 voters are left, none of which may fail until one is added")
+    assert gate.aloud[0] == '"cp1" is healthy'
+    assert "2 of 2 voters healthy, quorum 2; none may fail until one is added" in gate.aloud[1]
 
 
 def test_a_learner_can_be_removed_while_there_is_a_quorum() -> None:
@@ -148,7 +149,14 @@ def test_a_learner_can_be_removed_while_there_is_a_quorum() -> None:
     [
         (cluster(3), ""),
         (cluster(1), ""),
-        (cluster(3, 1), ""),
+        (cluster(4, 1), ""),
+        (cluster(5, 1), ""),
+        (cluster(6, 2), ""),
+        (cluster(7, 2), ""),
+        # What a real etcd of 3.6.16 does: "unhealthy cluster", with nothing to wait for.
+        (cluster(3, 1), "2 of 4 voters healthy, quorum 3 would be the outcome: remove the dead member first"),
+        (cluster(5, 2), "remove the dead member first"),
+        (cluster(7, 3), "remove the dead member first"),
         (cluster(3, 2), "the quorum is lost (1 of 3 voters healthy, quorum 2)"),
         (cluster(3, 0, 0, LEARNER), "another learner is joining"),
         (cluster(3, 0, 0, member(9, name="", learner=True)), "was added and never started"),
@@ -206,6 +214,38 @@ def test_versions_that_add_while_a_member_is_down(version: str, able: bool) -> N
 def test_an_unknown_member_is_refused(gate: object) -> None:
     assert callable(gate)
     assert gate(cluster(5), "cp1").reasons == ("no member has the ID cp1",)
+
+
+BIG, SMALL = (200 << 20, 50 << 20), (200 << 20, 190 << 20)
+
+
+@pytest.mark.parametrize(
+    ("state", "sizes", "reason"),
+    [
+        (cluster(3, 0, 3), {"1": BIG}, ""),
+        (cluster(5, 0, 3), {"1": BIG, "2": BIG}, ""),
+        (cluster(3, 0, 3), {"1": SMALL}, "gains less than 30%"),
+        (cluster(3, 0, 3), {"1": (99 << 20, 0)}, "is under 100 MiB"),
+        (cluster(3, 0, 3), {}, "0 MiB of 0 MiB are in use"),
+        (cluster(5, 1, 3), {"1": BIG}, 'not healthy: "cp5"'),
+        (cluster(3, 1, 2), {"1": BIG}, "1 of 3 voters healthy, quorum 2"),
+        (cluster(3, 0, 1), {"1": BIG, "2": BIG}, 'the leader, which comes last: first "cp2"'),
+        (cluster(3, 0, 1), {"1": BIG, "2": SMALL}, "move the leadership first"),
+        (cluster(3, 0, 3, LEARNER), {"1": BIG}, "a learner is joining"),
+        (cluster(1, 0, 1), {"1": BIG}, "0 of 1 voters healthy, quorum 1"),
+    ],
+)
+def test_defragment(state: Cluster, sizes: dict[str, tuple[int, int]], reason: str) -> None:
+    gate = subject.defragment_gate(state, "1", sizes)
+    assert gate.allowed is not bool(reason), gate.reasons
+    assert reason in " ".join(gate.reasons)
+
+
+def test_a_single_member_is_defragmented_when_a_gap_is_wanted() -> None:
+    gate = subject.defragment_gate(cluster(1, 0, 1), "1", {"1": BIG}, allow_downtime=True)
+    assert gate.allowed
+    assert gate.aloud
+    assert subject.defragment_gate(cluster(1), "9", {}).reasons == ("no member has the ID 9",)
 
 
 def test_two_samples_agree_or_do_not() -> None:

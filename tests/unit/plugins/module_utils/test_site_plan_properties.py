@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.preflight_world import CA, FOREIGN_CA, PLANES, VIP, WORKERS, World
+from tests.unit.preflight_world import CA, ETCD_CA, FOREIGN_CA, MACHINES, PLANES, VIP, WORKERS, World
 
 NODES = (*PLANES, *WORKERS)
 TRACES: dict[str, dict[str, Any]] = {
@@ -111,3 +111,105 @@ def test_a_kept_host_stays_kept_when_asked_again(drawn: tuple[World, dict[str, s
     """The same facts give the same plan: nothing of one answer leaks into the next."""
     world, _states = drawn
     assert world.ask() == world.ask()
+
+
+ETCD_STATES = st.sampled_from(
+    ["blank", "ca", "data", "first start", "begun", "joining", "runs", "unreachable", "outside"]
+)
+ETCD_TRACES: dict[str, dict[str, Any]] = {
+    "ca": {"etcd_ca_pem": ETCD_CA},
+    "data": {"etcd_data": "present"},
+    "first start": {"etcd_initial": "new", "etcd_ca_pem": ETCD_CA},
+    "begun": {"etcd_initial": "new", "etcd_data": "present", "etcd_ca_pem": ETCD_CA},
+    "joining": {"etcd_initial": "existing", "etcd_ca_pem": ETCD_CA},
+}
+
+
+@st.composite
+def external_worlds(draw: st.DrawFn) -> tuple[World, dict[str, str], bool | None]:
+    """The mixtures above with an etcd of machines of its own, each in some state; whether that etcd is empty."""
+    world, _states = draw(worlds())
+    world.with_etcd()
+    states = {name: draw(ETCD_STATES) for name in MACHINES}
+    for name, state in states.items():
+        world.kubernetes(name).update(copy.deepcopy(ETCD_TRACES.get(state, {})))
+    empty = draw(st.sampled_from([True, False, None]))
+    running = [name for name, state in states.items() if state == "runs"]
+    # Who does not run is a member that never started, one that is down, or none.
+    others = [name for name in MACHINES if name not in running and draw(st.booleans())]
+    rows = [world.member(name) for name in running]
+    rows += [world.member(name, client_urls=[] if draw(st.booleans()) else ["x"], healthy=False) for name in others]
+    world.etcd_runs(*running, empty=empty, members=rows)
+    for name, state in states.items():
+        if state == "outside":
+            world.outside(name)
+        elif state == "unreachable":
+            world.unreachable(name)
+    world.answers(*answering(world))
+    return world, states, empty
+
+
+def answering(world: World) -> list[str]:
+    """The API addresses that any host got an answer from."""
+    found = {
+        url.split("/")[2].split(":")[0]
+        for node in world.nodes.values()
+        for url, answer in node["kubernetes"]["api"].items()
+        if answer["status"]
+    }
+    return sorted(found)
+
+
+@settings(max_examples=120)
+@given(external_worlds())
+def test_no_etcd_begins_beside_another(drawn: tuple[World, dict[str, str], bool | None]) -> None:
+    """Where no etcd was found, or as a member of the very etcd that was found; never beside foreign data."""
+    world, states, _empty = drawn
+    answer = world.ask()
+    plan = answer.plan.etcd
+    begun = [name for name, action in plan.actions.items() if action == "bootstrap"]
+    if not begun or answer.fatal:
+        return
+    runs = [name for name in MACHINES if states[name] == "runs"]
+    members = {row["name"] for name in runs for row in world.nodes[name]["etcd"]["etcd"]["members"]}
+    if runs:
+        assert set(begun) <= members
+        assert all(states[name] in ("first start", "begun") or states[name] in ("blank", "ca") for name in begun)
+    else:
+        assert not {"data", "joining", "unreachable", "outside"} & set(states.values())
+        assert answer.plan.state == "new"
+        assert not answer.plan.live
+
+
+@settings(max_examples=120)
+@given(external_worlds())
+def test_no_cluster_begins_on_an_etcd_that_holds_one(drawn: tuple[World, dict[str, str], bool | None]) -> None:
+    world, states, empty = drawn
+    answer = world.ask()
+    started = [name for name, action in answer.plan.hosts.items() if action == "init"]
+    assert len(started) <= 1
+    if answer.fatal or not started:
+        return
+    holds = "runs" in states.values() and not empty
+    begun = any((world.kubernetes(name)["marker"] or {}).get("action") == "init" for name in started)
+    assert begun or not holds
+    assert begun or "data" not in states.values() or (empty and "runs" in states.values())
+
+
+@settings(max_examples=80)
+@given(external_worlds(), st.permutations(list(World().with_etcd().hosts)))
+def test_the_order_of_etcd_machines_means_nothing(
+    drawn: tuple[World, dict[str, str], bool | None], order: list[str]
+) -> None:
+    world, _states, _empty = drawn
+    one, other = world.ask(), world.reordered(order).ask()
+    assert one.plan.etcd.as_dict() == other.plan.etcd.as_dict()
+
+
+@settings(max_examples=50)
+@given(external_worlds())
+def test_a_refused_plan_changes_no_etcd(drawn: tuple[World, dict[str, str], bool | None]) -> None:
+    world, _states, _empty = drawn
+    plan = world.ask().plan
+    if not plan.seed:
+        assert not {"bootstrap", "join", "leave"} & set(plan.etcd.actions.values())

@@ -213,6 +213,11 @@ def test_a_host_that_is_both_needs_all_services() -> None:
     assert len([row for row in subject.judge_units(hosts) if row.status == "fail"]) == 2
 
 
+def test_etcd_machines_need_etcd_and_nothing_else() -> None:
+    hosts = Hosts({"etcd1": machine(etcd="active"), "etcd2": machine(etcd="failed")}, etcd=("etcd1", "etcd2"))
+    assert brief(subject.judge_units(hosts)) == [("fail", "etcd2", "etcd is failed")]
+
+
 def test_hosts() -> None:
     assert brief(subject.judge_hosts(Hosts({"cp1": machine()}))) == [("ok", "cp1", "1 answered")]
     lost = Hosts({"cp1": machine(), "w1": None, "w2": None}, errors={"w1": "no Python"})

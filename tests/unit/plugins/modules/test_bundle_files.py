@@ -46,6 +46,13 @@ def test_a_worker_gets_no_etcdctl(tmp_path: Path) -> None:
     assert host.exists("/opt/cni/bin/bridge")
 
 
+def test_an_etcd_machine_gets_kubeadm_and_no_kubelet(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path)
+    write_bundle(host)
+    real = install_bundle(host, {**PARAMS, "roles": ["etcd"]}, effects=True)
+    assert set(real["installed"]) == {"/usr/bin/kubeadm", "/usr/bin/etcdctl"}
+
+
 @pytest.mark.parametrize("path", ["bin/kubelet", "images/control-plane.tar"])
 @pytest.mark.parametrize("effects", [True, False])
 def test_a_wrong_checksum_stops_before_anything_is_installed(tmp_path: Path, path: str, effects: bool) -> None:

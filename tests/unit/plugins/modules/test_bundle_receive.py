@@ -80,6 +80,13 @@ def test_a_worker_gets_what_a_worker_needs_and_installs_it(made: Path, tmp_path:
     assert "/usr/bin/kubelet" in install_bundle(host, wanted, effects=True)["installed"]
 
 
+def test_an_etcd_machine_gets_no_images_and_nothing_of_a_node(made: Path, tmp_path: Path) -> None:
+    host = FakeHost(tmp_path / "host")
+    result = send(host, archives.open_archive(str(made)), tmp_path, ["etcd"])
+    assert set(result["sent"]) == {"bin/kubeadm", "bin/etcdctl"}
+    assert result["missing"] == []
+
+
 def test_a_second_delivery_sends_nothing_and_proves_itself(made: Path, tmp_path: Path) -> None:
     host = FakeHost(tmp_path / "host")
     archive = archives.open_archive(str(made))

@@ -22,7 +22,7 @@ KEYS = {
 }  # fmt: skip
 KUBERNETES = {
     "kubelet_version", "kubeadm_version", "containerd_version", "ca_pem", "etcd_ca_pem", "kubelet_conf", "admin_conf",
-    "bootstrap_conf", "manifests", "marker", "etcd_data", "pods_dir", "api", "busy",
+    "bootstrap_conf", "manifests", "marker", "etcd_data", "etcd_initial", "etcd_servers", "pods_dir", "api", "busy",
 }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_one_call_tells_everything() -> None:
     assert node["kubernetes"]["api"]["https://127.0.0.1:1"]["status"] is None
     assert node["arp"]["answered"] is False
     assert node["vrrp"] == []
-    assert set(node["units"]) == {"containerd", "kubelet", "haproxy", "keepalived"}
+    assert set(node["units"]) == {"containerd", "kubelet", "haproxy", "keepalived", "etcd"}
     assert {"active", "enabled", "main_pid", "started_at"} == set(node["units"]["kubelet"])
     assert node["kernel"]["features"]["overlay"] in (True, False)
 

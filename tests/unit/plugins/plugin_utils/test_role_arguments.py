@@ -31,7 +31,9 @@ def test_a_wrong_value_is_told_with_what_is_wanted(variable: str, value: object,
 
 def test_a_variable_that_only_looks_like_a_roles() -> None:
     names = ["kube_host_swp", "kubelet_extra_args", "kube_of_another_software", "__kube_host_config", "containerd_x"]
-    assert unknown(names) == ["containerd_x", "kube_host_swp"]
+    # What playbooks are given by -e belongs to no role.
+    names += ["etcd_remove", "etcd_removed"]
+    assert unknown(names) == ["containerd_x", "etcd_removed", "kube_host_swp"]
 
 
 def test_every_role_is_known() -> None:
