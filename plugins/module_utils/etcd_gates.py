@@ -13,7 +13,7 @@ from .control_plane_gate import ControlPlane, take_down_gate
 from .errors import InputError, RefusedError
 from .etcd_api import number
 from .etcd_health import Sample
-from .etcd_world import LAG_SPACING, lag
+from .etcd_world import LAG_SPACING
 from .membership import arithmetic
 from .quorum import Cluster, Gate, Member, add_learner_gate, defragment_gate, promote_gate, remove_gate, restart_gate
 
@@ -66,8 +66,8 @@ def ask(samples: Sequence[Sample], question: Question) -> Gate:
     if question.action == "restart":
         return _restart(cluster, member, question)
     if question.action == "promote":
-        lags = [found for found in (lag(sample, member.id) for sample in samples[-2:]) if found is not None]
-        return promote_gate(cluster, member.id, lags)
+        lags = [sample.lag(member.id) for sample in samples[-2:] if member.id in sample.probes]
+        return promote_gate(cluster, member.id, [found for found in lags if found is not None])
     if question.action == "defragment":
         return defragment_gate(cluster, member.id, _sizes(samples[-1]), allow_downtime=question.allow_downtime)
     return remove_gate(cluster, member.id)

@@ -15,7 +15,7 @@ from . import etcd_changes as changes
 from .errors import ApiError, KubeadmError, RefusedError, UnreachableError
 from .etcd_claims import Claim, Mark
 from .etcd_health import Sample
-from .etcd_world import LAG_SPACING, PAUSE, Outcome, World, initial_cluster, lag, outcome
+from .etcd_world import LAG_SPACING, PAUSE, Outcome, World, initial_cluster, outcome
 from .membership import Join, Plan, by_urls
 from .membership_steps import AddLearner, Promote, Remove, Start
 from .orphans import JOIN, SWEEP
@@ -166,7 +166,7 @@ class _Run:
             sample, own = self.own()
             if not own.learner and own.healthy:
                 return
-            now = lag(sample, own.id)
+            now = sample.lag(own.id)
             lags = [*lags, now][-2:] if own.learner and own.healthy and now is not None and now <= LAG_LIMIT else []
             gate = step.gate(sample.cluster, lags)
             if len(lags) == 2 and gate.allowed and sample.linearizable:

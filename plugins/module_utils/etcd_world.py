@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from .errors import ApiError, RefusedError, UnreachableError
-from .etcd_api import EtcdApi, number
+from .etcd_api import EtcdApi
 from .etcd_changes import passing
 from .etcd_health import Sample
 from .etcd_probe import Connect
@@ -168,13 +168,6 @@ def refusal(plan: Plan) -> RefusedError:
         found=f"{'; '.join(plan.reasons)} ({arithmetic(plan.have)})",
         next_step="mend what is named, then run the same again",
     )
-
-
-def lag(sample: Sample, member: str) -> int | None:
-    """Entries that a member has still to apply; None when it does not say."""
-    newest = max((number(p.status.get("raftIndex")) for p in sample.probes.values() if p.status), default=0)
-    status = sample.probes[member].status if member in sample.probes else None
-    return None if status is None else newest - number(status.get("raftAppliedIndex"))
 
 
 def initial_cluster(cluster: Cluster, name: str, peer_urls: tuple[str, ...]) -> str:

@@ -69,7 +69,7 @@ def lagging(*lags: int) -> list[Sample]:
         seen = sample(True, True, True, learner=True)
         leads = Probe(status={"raftIndex": "100000", "raftAppliedIndex": "100000"}, reads=True)
         follows = Probe(status={"raftIndex": "100000", "raftAppliedIndex": str(100000 - lag)}, reads=True)
-        made.append(Sample(seen.members, {"1": leads, "9": follows}))
+        made.append(Sample(seen.members, {"1": leads, "9": follows}, newest=100000))
     return made
 
 
