@@ -102,7 +102,7 @@ def all_parts() -> list[Part]:
         *lint(),
         Part("unit", "pytest", pytest("tests/unit", "-n", "2")),
         Part("consistency", "pytest", pytest("tests/consistency")),
-        Part("integration", "pytest", pytest("tests/integration"), needs=("setup:artifacts",)),
+        Part("integration", "pytest", pytest("tests/integration"), needs=("setup:artifacts",), minutes=20),
         *molecule(),
         Part("e2e", "pytest", pytest("tests/e2e"), needs=built, alone=True, lab=TEST_LAB, minutes=25),
     ]

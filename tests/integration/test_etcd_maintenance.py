@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -56,13 +57,18 @@ def raised(cluster: EtcdCluster) -> list[str]:
     return [alarm for member in cluster.info()["etcd"]["members"] for alarm in member["alarms"]]
 
 
+def without_sizes(text: str) -> str:
+    """etcd itself writes between two looks."""
+    return re.sub(r"\d+ KiB", "KiB", text)
+
+
 def the_same_twice(cluster: EtcdCluster, action: str, **args: Any) -> dict[str, Any]:
     """Check mode predicts what the run does, and a second run has nothing to do."""
     told = well(cluster.maintain(action, check=True, **args))
     assert cluster.maintain(action, check=True, **args)["steps"] == told["steps"], "asked is not done"
     done = well(cluster.maintain(action, **args))
     assert (told["steps"], told["changed"], told["aloud"]) == (done["steps"], done["changed"], done["aloud"])
-    assert told["diff"]["before"] == done["diff"]["before"]
+    assert without_sizes(told["diff"]["before"]) == without_sizes(done["diff"]["before"])
     again = well(cluster.maintain(action, **args))
     assert (again["changed"], again["steps"]) == (False, [])
     assert again["diff"]["before"] == again["diff"]["after"]
@@ -185,7 +191,8 @@ def test_with_a_dead_member_nospace_is_healed_when_a_gap_is_wanted(make: Make) -
     if result.get("failed"):
         assert '"cp3" does not answer' in result["error"]["found"]
         cluster.start("cp3")
-        cluster.wait("cp3")
+        # Its alarm keeps it from being called healthy, until it is disarmed.
+        eventually(cluster.info, lambda seen: not seen["etcd"]["silent_endpoints"])
         result = well(cluster.maintain("auto", allow_downtime=True))
     assert raised(cluster) == []
     cluster.put("cp1", "/registry/x", 16384)
