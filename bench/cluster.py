@@ -35,16 +35,22 @@ WATCHED = (
     "containerd", "kubelet", "haproxy", "keepalived", "etcd", "kube-apiserver", "kube-controller-manager",
     "kube-scheduler", "kube-proxy", "coredns", "flanneld",
 )  # fmt: skip
+# Twice, because a program that is about to start another one is there twice for a moment, as keepalived with its check.
 PROCESSES_SCRIPT = """
-import os, sys
-for pid in filter(str.isdigit, os.listdir("/proc")):
-    try:
-        name = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
-        start = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[19]
-    except OSError:
-        continue
-    if name in sys.argv[1:]:
-        print(name, pid, start)
+import os, sys, time
+def look():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            name = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+            start = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[19]
+        except OSError:
+            continue
+        if name in sys.argv[1:]:
+            yield name, pid, start
+seen = set(look())
+time.sleep(0.5)
+for found in sorted(seen & set(look())):
+    print(*found)
 """
 
 
