@@ -15,10 +15,14 @@ from .host_probe import probe_api
 
 
 class Host:
-    """The real node. lock: descriptor of the host's lock, which kubeadm then holds as long as it runs."""
+    """The real node. lock: descriptor of the host's lock, which kubeadm then holds as long as it runs.
 
-    def __init__(self, lock: int | None = None) -> None:
+    env: more variables of kubeadm's environment.
+    """
+
+    def __init__(self, lock: int | None = None, env: dict[str, str] | None = None) -> None:
         self._held = () if lock is None else (lock,)
+        self._env = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
 
     def exists(self, path: str) -> bool:
         return os.path.exists(path)
@@ -90,7 +94,7 @@ class Host:
                 pass_fds=(memory, *self._held),
                 timeout=timeout,
                 check=False,
-                env={**os.environ, "LC_ALL": "C.UTF-8"},
+                env=self._env,
             )
         except subprocess.TimeoutExpired as exc:
             printed = (exc.stdout or b"").decode(errors="replace")

@@ -41,6 +41,8 @@ RESUME_IGNORES = (
     "Port-2379",
     "Port-2380",
 )
+# Actions that leave a marker while they run.
+MARKED = ("init", "join")
 INIT_TOKEN = {
     "description": "quorum.kubeadm",
     "ttl": "15m0s",
@@ -109,6 +111,12 @@ STEPS = {
         "upload the CAs, encrypted, for control planes that join",
     ),
     "upload_config": Step(("init", "phase", "upload-config", "kubeadm"), "store the cluster's configuration"),
+    "upload_all": Step(
+        ("init", "phase", "upload-config", "all"), "store the configuration of the cluster and kubelets"
+    ),
+    "upgrade_apply": Step(("upgrade", "apply", "--yes"), "take the cluster's own objects to the version"),
+    "upgrade_node": Step(("upgrade", "node"), "take the node's own files to the version"),
+    "upgrade_addons": Step(("upgrade", "node", "phase", "addon", "all"), "take CoreDNS and kube-proxy to the version"),
     "api_server": Step(("init", "phase", "control-plane", "apiserver"), "tell the API server etcd's members"),
 }
 
@@ -143,7 +151,7 @@ def unfinished(io: NodeIo) -> dict[str, Any] | None:
 def _done(io: NodeIo, action: str, control_plane: bool) -> bool:
     if action == "ca":
         return io.exists(f"{ETC}/pki/ca.crt")
-    if action in ("upload_certs", "upload_config", "api_server"):
+    if action not in MARKED:
         return False
     wanted = [f"{ETC}/kubelet.conf"]
     if control_plane:
@@ -154,7 +162,7 @@ def _done(io: NodeIo, action: str, control_plane: bool) -> bool:
 def make_plan(io: NodeIo, action: str, documents: list[dict[str, Any]]) -> Plan:
     """What is left to do for an action; no steps when it is done."""
     marker = unfinished(io)
-    if marker and action in ("init", "join") and marker.get("action") not in (action, "unknown"):
+    if marker and action in MARKED and marker.get("action") not in (action, "unknown"):
         raise RefusedError(
             f"an unfinished {marker.get('action')} is on this host",
             where=MARKER,
@@ -214,16 +222,22 @@ def to_text(documents: list[dict[str, Any]]) -> str:
     return "\n---\n".join(json.dumps(document, sort_keys=True) for document in documents) + "\n"
 
 
-def _mark(io: NodeIo, plan: Plan, now: float) -> None:
-    if plan.action in ("init", "join"):
-        io.write(MARKER, json.dumps({"action": plan.action, "started": int(now)}) + "\n", 0o600)
+def mark(io: NodeIo, action: str, now: float) -> None:
+    """Leave the marker of an operation that begins."""
+    io.write(MARKER, json.dumps({"action": action, "started": int(now)}) + "\n", 0o600)
+
+
+def unmark(io: NodeIo) -> None:
+    """The operation has ended well."""
+    io.remove(MARKER)
 
 
 def apply_plan(io: NodeIo, plan: Plan, documents: list[dict[str, Any]], secrets: Secrets, timeout: float) -> list[str]:
     """Run the steps; the tail of kubeadm's output, censored. Raises CommandError with the last lines of the logs."""
     output: list[str] = []
     for step in plan.steps:
-        _mark(io, plan, time.time())
+        if plan.action in MARKED:
+            mark(io, plan.action, time.time())
         for path in step.removes:
             io.remove(path)
         text = to_text(with_secrets(documents, secrets, plan.resume))
@@ -240,8 +254,8 @@ def apply_plan(io: NodeIo, plan: Plan, documents: list[dict[str, Any]], secrets:
     for path in TIGHT_FILES:
         if plan.steps and io.exists(path):
             io.chmod(path, 0o600)
-    if plan.steps and plan.action in ("init", "join"):
-        io.remove(MARKER)
+    if plan.steps and plan.action in MARKED:
+        unmark(io)
     return output
 
 
@@ -251,6 +265,6 @@ def _tail(lines: list[str]) -> str:
 
 def _kubelet_log(io: NodeIo, action: str) -> str:
     """What the kubelet said last, for the actions that wait for it."""
-    if action not in ("init", "join"):
+    if action not in MARKED:
         return ""
     return "\n--- kubelet\n" + _tail(censor(io.journal("kubelet", 20)).splitlines())

@@ -11,6 +11,9 @@ from .version import Version, parse_version
 from .versions import RELEASES, release_for
 
 KUBELET_MINORS_BEHIND = 3
+# The oldest patch of an etcd minor version from which the next one may be reached. 3.5.32 migrates the v2 store, and
+# before 3.5.26 removed members may come back in 3.6; 3.6.11 knows the flags of 3.7.
+ETCD_LEAVES = {"3.5": "3.5.32", "3.6": "3.6.11"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,21 @@ def upgrade(running: Version, wanted: Version) -> Verdict:
     if ahead > 1:
         path = upgrade_path(running, wanted)
         return Verdict(False, f"{running} to {wanted} skips {ahead - 1} minor version(s)", path)
+    return YES
+
+
+def etcd_upgrade(running: Version, wanted: Version) -> Verdict:
+    """Whether an etcd cluster may go from one version to the other, its oldest running member deciding."""
+    if wanted < running:
+        return Verdict(False, f"etcd {wanted} is older than {running}, which runs: etcd cannot be downgraded")
+    ahead = wanted.minors_after(running)
+    if ahead > 1:
+        path = (f"{running.major}.{running.minor + 1}.x", str(wanted))
+        return Verdict(False, f"etcd {running} to {wanted} skips {ahead - 1} minor version(s)", path)
+    least = ETCD_LEAVES.get(running.series) if ahead else None
+    if least and running < parse_version(least):
+        path = (least, str(wanted))
+        return Verdict(False, f"etcd {running} must be {least} or newer before it becomes {wanted}", path)
     return YES
 
 

@@ -26,6 +26,9 @@ options:
       - V(upload_certs) stores the CAs in the Secret C(kubeadm-certs), encrypted with O(certificate_key).
       - V(join) joins this node, as a control plane when the configuration has a C(controlPlane) part.
       - V(upload_config) stores the configuration in the cluster, where joins and upgrades read it.
+      - V(upload_all) stores the configuration of the cluster and that of its kubelets.
+      - V(upgrade_apply) and V(upgrade_node) run kubeadm's upgrade with an UpgradeConfiguration, on the first control
+        plane and on every other node; V(upgrade_addons) the part of CoreDNS and kube-proxy.
       - V(api_server) writes this node's API server anew when it names other etcd members than the configuration, and
         waits until it is ready with them.
       - V(etcd_ca) makes C(/etc/kubernetes/pki/etcd/ca.crt) and its key, or writes those that are given.
@@ -33,7 +36,19 @@ options:
         C(apiserver-etcd-client), with the CA that is there or given. One that lacks a name is made again.
     type: str
     required: true
-    choices: [ca, init, upload_certs, join, upload_config, api_server, etcd_ca, etcd_certs]
+    choices:
+      - ca
+      - init
+      - upload_certs
+      - join
+      - upload_config
+      - upload_all
+      - upgrade_apply
+      - upgrade_node
+      - upgrade_addons
+      - api_server
+      - etcd_ca
+      - etcd_certs
   config:
     description: kubeadm configuration documents (kubeadm.k8s.io/v1beta4) without secrets.
     type: list
@@ -124,9 +139,15 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_pki import (
 )
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import operation
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_host import Host
-from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_run import Plan, Secrets, apply_plan, make_plan
+from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_run import (
+    STEPS,
+    Plan,
+    Secrets,
+    apply_plan,
+    make_plan,
+)
 
-KUBERNETES_ACTIONS = ("ca", "init", "upload_certs", "join", "upload_config", "api_server")
+KUBERNETES_ACTIONS = tuple(STEPS)
 CA_FILE = "/etc/kubernetes/pki/ca.crt"
 
 
