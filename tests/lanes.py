@@ -35,8 +35,12 @@ class Part:
         return f"{self.lane}:{self.name}"
 
 
+# pytest leaves the reason out of a line of its summary that would be longer than the terminal is wide.
+WIDE = {"COLUMNS": "300"}
+
+
 def pytest(*args: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "pytest", "-q", "--durations=5", "--color=no", *args)
+    return (sys.executable, "-m", "pytest", "-q", "-ra", "--durations=5", "--color=no", *args)
 
 
 def setup() -> list[Part]:
@@ -100,11 +104,11 @@ def all_parts() -> list[Part]:
     return [
         *setup(),
         *lint(),
-        Part("unit", "pytest", pytest("tests/unit", "-n", "2")),
-        Part("consistency", "pytest", pytest("tests/consistency")),
-        Part("integration", "pytest", pytest("tests/integration"), needs=("setup:artifacts",), minutes=20),
+        Part("unit", "pytest", pytest("tests/unit", "-n", "2"), env=WIDE),
+        Part("consistency", "pytest", pytest("tests/consistency"), env=WIDE),
+        Part("integration", "pytest", pytest("tests/integration"), needs=("setup:artifacts",), minutes=20, env=WIDE),
         *molecule(),
-        Part("e2e", "pytest", pytest("tests/e2e"), needs=built, alone=True, lab=TEST_LAB, minutes=25),
+        Part("e2e", "pytest", pytest("tests/e2e"), needs=built, alone=True, lab=TEST_LAB, minutes=25, env=WIDE),
     ]
 
 

@@ -25,6 +25,9 @@ LOGS = ROOT / ".build" / "logs"
 SLOTS = max(2, os.cpu_count() or 2)
 HEARTBEAT_SECONDS = 30
 TAIL_LINES = 60
+REASON_LENGTH = 300
+SUMMARY = re.compile(r"^=+ short test summary info =+$", re.MULTILINE)
+NAMED = re.compile(r"^(?:FAILED|ERROR) \S.*$", re.MULTILINE)
 CLOSING = re.compile(r"^=*\s*((?:\d+ \w+(?:, )?)+ in [\d.]+s.*?)\s*=*$", re.MULTILINE)
 
 
@@ -55,6 +58,15 @@ class Run:
         """pytest's closing line, when there is one."""
         found = CLOSING.findall(self.text())
         return str(found[-1]) if found else ""
+
+    def failures(self) -> list[str]:
+        """The tests that failed, with their reasons, as pytest's summary names them; else why the part failed."""
+        if self.ok:
+            return []
+        summary = SUMMARY.split(self.text())[1:]
+        named = [line[:REASON_LENGTH] for line in NAMED.findall(summary[-1])] if summary else []
+        # One that was ended at its limit has no summary, or that of a run inside it.
+        return named if named and not self.why else [*named, f"FAILED {self.why or f'exit {self.status}'}"]
 
     def counts(self) -> tuple[int, int]:
         """Tests passed and failed; a part that is no pytest run counts as one test."""
@@ -199,7 +211,10 @@ def lab_down(name: str) -> None:
 
 
 def report(runs: list[Run], wall: float) -> bool:
-    """Print where the time went, pytest's closing lines and, alone on the last line, the count."""
+    """Print where the time went, pytest's closing lines, what failed and, alone on the last line, the count.
+
+    Where only the end of the output is kept, that end names every test that failed.
+    """
     print(
         f"\nWhere the time went ({wall:.0f} s wall, {sum(run.seconds for run in runs):.0f} s of parts, {SLOTS} slots)"
     )
@@ -215,6 +230,9 @@ def report(runs: list[Run], wall: float) -> bool:
     for run in runs:
         if run.closing():
             print(f"{run.part.id}\n===== {run.closing()} =====")
+    bad = [f"  {run.part.id}  {line}" for run in runs for line in run.failures()]
+    if bad:
+        print("\nFailed:", *bad, sep="\n")
     counts = [run.counts() for run in runs if run.part.lane != SETUP or not run.ok]
     failed = sum(count[1] for count in counts)
     print(f"\n{sum(count[0] for count in counts)} passed, {failed} failed", flush=True)

@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 _KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_./-]*):(?: +(.*))?")
-_INT = re.compile(r"0|[1-9][0-9]{0,17}")
-# Words, paths, URLs, base64, versions; addresses, networks and durations are what may begin with a digit.
-_SAFE = r"[A-Za-z0-9/_.@+=,:-]"
-_REST = rf"(?:[A-Za-z0-9/_.@+=,-]|[: ](?={_SAFE}))*"
-_PLAIN = re.compile(rf"[A-Za-z/_]{_REST}")
+_INT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,8})\.[0-9]{1,9}")
+# Words, paths, URLs, base64, versions, flags; what may begin with a digit: addresses, networks, durations, amounts.
+_INNER = r"""A-Za-z0-9/_.@+=,*%()<>'"$;~!&|?\[\]{}\\^-"""
+_REST = rf"(?:[{_INNER}]|[: ](?=[:{_INNER}]))*"
+_PLAIN = re.compile(rf"(?:-{{0,2}}[A-Za-z]|[/_]){_REST}")
 _NUMERIC = re.compile(
-    rf"[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}(?:[/,]{_REST})?"
+    rf"[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}(?::[0-9]{{1,5}}|[/,]{_REST})?"
     r"|[0-9][0-9a-fA-F:]*::[0-9a-fA-F:]*(?:(?<!:)|/[0-9]{1,3})"
     r"|(?:[0-9]+(?:h|m|s|ms))+"
+    r"|[0-9]+(?:\.[0-9]+)?(?:[KMGTPE]i|[kMGTPE%])"
 )
 _SINGLE = re.compile(r"'((?:[^'\x00-\x1f\x7f-\xa0\ufeff]|'')*)'")
 _DOUBLE = re.compile(r'"(?:[^"\\\x00-\x1f\x7f-\xa0\ufeff]|\\["\\/bfnrt])*"')
@@ -129,8 +131,8 @@ def _scalar(text: str, number: int) -> Any:
         return _WORDS[text]
     if text in ("{}", "[]"):
         return json.loads(text)
-    if _INT.fullmatch(text):
-        return int(text)
+    if _INT.fullmatch(text) or _FLOAT.fullmatch(text):
+        return float(text) if "." in text else int(text)
     if _NUMERIC.fullmatch(text) or (_PLAIN.fullmatch(text) and not _RESERVED.fullmatch(text)):
         return text
     single = _SINGLE.fullmatch(text)

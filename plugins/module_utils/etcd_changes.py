@@ -16,8 +16,10 @@ from .etcd_api import Answer, EtcdApi, number
 _PASSING = ("unhealthy cluster", "request timed out", "leader changed", "no leader", "too many requests", "stopped")
 _BEHIND = "learner member which is in sync with leader"
 _VOTES_ALREADY = "can only promote a learner member"
-_GONE = "member not found"
-_THERE = "peer urls already exists"
+_GONE = ("member not found",)
+# The second one within the second of the first call: etcd makes a member's ID of its peer URLs and the second.
+_THERE = ("peer urls already exists", "member id already exist")
+_ADD = "cluster/member/add"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,13 @@ class Value:
 
 def passing(error: KubeadmError) -> bool:
     """Whether the same call may well succeed a moment later, or has succeeded although nobody heard of it."""
-    return not isinstance(error, ApiError) or any(text in error.found.lower() for text in _PASSING)
+    return not isinstance(error, ApiError) or _says(error, _PASSING) or _too_soon(error)
+
+
+def _too_soon(error: KubeadmError) -> bool:
+    """Whether a member with these peer URLs was removed in this very second: the new one would get its ID, and the ID
+    of a removed member is never taken again. In the next second the new one has another."""
+    return _ADD in error.what and _says(error, _GONE)
 
 
 def still_behind(error: KubeadmError) -> bool:
@@ -41,7 +49,7 @@ def still_behind(error: KubeadmError) -> bool:
 
 def add_learner(api: EtcdApi, peer_urls: Sequence[str]) -> None:
     """Make a learner known. That it is known already is what was wanted."""
-    _tolerating(api, "cluster/member/add", {"peerURLs": list(peer_urls), "isLearner": True}, _THERE)
+    _tolerating(api, _ADD, {"peerURLs": list(peer_urls), "isLearner": True}, _THERE)
 
 
 def promote(api: EtcdApi, member: str) -> None:
@@ -83,7 +91,7 @@ def time_to_live(api: EtcdApi, lease: int) -> tuple[int, int]:
 
 def revoke(api: EtcdApi, lease: int) -> None:
     """End a lease, and with it the keys that are bound to it."""
-    _tolerating(api, "lease/revoke", {"ID": str(lease)}, "requested lease not found")
+    _tolerating(api, "lease/revoke", {"ID": str(lease)}, ("requested lease not found",))
 
 
 def put(api: EtcdApi, key: str, value: str, lease: int = 0) -> None:
@@ -115,12 +123,16 @@ def _value(raw: Answer) -> tuple[str, Value]:
     return base64.b64decode(raw["key"]).decode(), Value(text, number(raw.get("lease")), number(raw.get("mod_revision")))
 
 
-def _tolerating(api: EtcdApi, path: str, body: dict[str, object], text: str) -> None:
+def _tolerating(api: EtcdApi, path: str, body: dict[str, object], texts: Sequence[str]) -> None:
     try:
         api.call(path, body)
     except ApiError as exc:
-        if text not in exc.found.lower():
+        if not _says(exc, texts):
             raise
+
+
+def _says(error: KubeadmError, texts: Sequence[str]) -> bool:
+    return any(text in error.found.lower() for text in texts)
 
 
 def _coded(text: str) -> str:

@@ -10,19 +10,33 @@ a plan whose end would be refused begins nothing. When a step is done for real i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import ApiError, InputError, RefusedError, UnreachableError
 from .etcd_api import revision
 from .etcd_changes import passing
 from .etcd_health import Sample
-from .etcd_upkeep_steps import NOSPACE, Compact, Defragment, Disarm, Lead, Task, alarms, room
+from .etcd_upkeep_steps import (
+    NOSPACE,
+    Compact,
+    Defragment,
+    Disarm,
+    Lead,
+    Room,
+    Task,
+    alarms,
+    finish_compaction,
+    mib,
+    room,
+)
 from .etcd_world import PAUSE, World
 from .membership import arithmetic
 from .quorum import Member
 
 Compacted = Callable[[int], bool]
+# The second write counts what a compaction freed, later still when a read holds on to the pages.
+RECOUNTS = 5
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,30 @@ class Plan:
     aloud: tuple[str, ...]
     before: Sample
     after: Sample
+
+
+def look(world: World, asked: Asked, inspect: Callable[[], Sample], compacted: Compacted) -> Sample:
+    """A look to plan from; inspect: one that compares the members' data as well.
+
+    etcd counts what is in use when it writes, and what a compaction freed only with the second write after it. While
+    NOSPACE is raised nothing is written: full members are made to count anew before they are believed to be hopeless.
+    """
+    world.last = first = inspect()
+    for _turn in range(RECOUNTS):
+        if not _hopeless(world.last, asked, compacted):
+            break
+        # To what was compacted already, which forgets nothing more.
+        finish_compaction(world, max(_target(world.last, asked), 1), [member.id for member, _ in _full(world.last)])
+        world.sample()
+    # The later looks did not compare the members' data.
+    world.last = replace(world.last, hashes=first.hashes)
+    return world.last
+
+
+def _hopeless(sample: Sample, asked: Asked, compacted: Compacted) -> bool:
+    """Whether the plan would be refused for the count of what is in use."""
+    wanted = asked.action == "auto" and bool(_nospace(sample))
+    return wanted and bool(_stuck(_full(sample))) and not _compact(sample, asked, compacted)
 
 
 def plan_upkeep(sample: Sample, asked: Asked, compacted: Compacted) -> Plan:
@@ -80,6 +118,12 @@ def refused(sample: Sample, reasons: Sequence[str]) -> RefusedError:
 
 
 def _compact(sample: Sample, asked: Asked, compacted: Compacted) -> list[Task]:
+    to = _target(sample, asked)
+    return [] if to <= 1 or compacted(to) else [Compact(to)]
+
+
+def _target(sample: Sample, asked: Asked) -> int:
+    """The revision to compact to."""
     newest = max((revision(probe.status) for probe in sample.probes.values() if probe.status), default=0)
     to = asked.revision or newest - asked.keep
     if to > newest:
@@ -89,7 +133,7 @@ def _compact(sample: Sample, asked: Asked, compacted: Compacted) -> list[Task]:
             found=f"the newest is {newest}",
             next_step="give an older one, or keep instead",
         )
-    return [] if to <= 1 or compacted(to) else [Compact(to)]
+    return to
 
 
 def _defragment(sample: Sample, asked: Asked, _compacted: Compacted) -> list[Task]:
@@ -137,15 +181,27 @@ def _disarm(sample: Sample, _asked: Asked, _compacted: Compacted) -> list[Task]:
 
 def _auto(sample: Sample, asked: Asked, compacted: Compacted) -> list[Task]:
     """What the alarm NOSPACE needs, in this order: compact, defragment the full members, disarm."""
-    raised = [task for task in _disarm(sample, asked, compacted) if isinstance(task, Disarm) and task.alarm == NOSPACE]
+    raised = _nospace(sample)
     if not raised:
         return []
-    full = [(m, own) for m in sample.members for own in [room(sample, m.id)] if own is not None and own.full]
+    full = _full(sample)
     steps = _compact(sample, asked, compacted) if full else []
-    stuck = [f"{m} has {own.used >> 20} MiB in use of {own.quota >> 20}" for m, own in full if own.stuck]
+    stuck = _stuck(full)
     if stuck and not steps:
         raise refused(sample, [*stuck, "nothing is left to compact: delete keys, or raise the quota and restart"])
     return [*steps, *_one_by_one(sample, [member for member, _own in full], asked, mending=True), *raised]
+
+
+def _nospace(sample: Sample) -> list[Disarm]:
+    return [Disarm(owner, alarm, sample.cluster.find(owner)) for owner, alarm in alarms(sample) if alarm == NOSPACE]
+
+
+def _full(sample: Sample) -> list[tuple[Member, Room]]:
+    return [(m, own) for m in sample.members for own in [room(sample, m.id)] if own is not None and own.full]
+
+
+def _stuck(full: Sequence[tuple[Member, Room]]) -> list[str]:
+    return [f"{m} has {mib(own.used)} MiB in use of {mib(own.quota)}" for m, own in full if own.stuck]
 
 
 def _named(sample: Sample, name: str) -> Member:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from . import etcd_changes as changes
-from .errors import ApiError
-from .etcd_api import number
+from .errors import ApiError, UnreachableError
+from .etcd_api import EtcdApi, number
 from .etcd_findings import differences
 from .etcd_health import Sample
 from .etcd_world import NO_MAJORITY, World
@@ -94,6 +96,25 @@ class Task:
         return sample
 
 
+def compact(api: EtcdApi, to: int, seconds: float) -> None:
+    """Compact, or wait until this member has freed the pages of a compaction to that revision, or a later one."""
+    try:
+        api.compact(to, seconds)
+    except ApiError as exc:
+        if "has been compacted" not in exc.found:
+            raise
+
+
+def finish_compaction(world: World, to: int, members: Iterable[str]) -> None:
+    """Wait until each of these has done a compaction that was made already. It counts its pages anew then."""
+    for member in members:
+        probe = world.last.probes[member]
+        # Who cannot be waited for, as a learner, is judged by the gates of the steps that follow.
+        with contextlib.suppress(ApiError, UnreachableError):
+            if probe.reads:
+                compact(world.connect(probe.endpoint), to, world.settings.wait)
+
+
 @dataclass(frozen=True)
 class Compact(Task):
     """What was overwritten or deleted before a revision is forgotten, on all members."""
@@ -111,11 +132,9 @@ class Compact(Task):
         return Gate((*undamaged(sample), *(() if cluster.has_quorum else (lost,))))
 
     def call(self, world: World) -> None:
-        try:
-            world.through(lambda api: api.compact(self.revision, world.settings.wait))
-        except ApiError as exc:
-            if "has been compacted" not in exc.found:
-                raise
+        world.through(lambda api: compact(api, self.revision, world.settings.wait))
+        # The others free their pages by themselves, a little later. A defragmentation before that would free nothing.
+        finish_compaction(world, self.revision, world.last.probes)
 
 
 @dataclass(frozen=True)
@@ -260,11 +279,12 @@ def _no_room(sample: Sample, raised_by: Member | None) -> list[str]:
             found.append(f"{member} does not answer: whether it has room is not known")
         elif own is not None and own.full:
             found.append(
-                f"{member} has {_mib(own.size)} of {_mib(own.quota)} MiB on disk ({_mib(own.used)} in use), "
+                f"{member} has {mib(own.size)} of {mib(own.quota)} MiB on disk ({mib(own.used)} in use), "
                 f"{HEADROOM:.0%} are allowed"
             )
     return found
 
 
-def _mib(size: int) -> str:
+def mib(size: int) -> str:
+    """As it is told."""
     return f"{size / (1 << 20):.1f}"

@@ -113,6 +113,8 @@ def read_disk(host: Host, path: str) -> dict[str, Any]:
         "mount": mount,
         "total_bytes": space.f_blocks * space.f_frsize,
         "free_bytes": space.f_bavail * space.f_frsize,
+        "inodes_total": space.f_files,
+        "inodes_free": space.f_favail,
         "writable": os.access(here, os.W_OK),
     }
 

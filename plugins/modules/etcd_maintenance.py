@@ -124,6 +124,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_upkeep import 
     ACTIONS,
     Asked,
     carry_out,
+    look,
     outcome,
     plan_upkeep,
 )
@@ -167,20 +168,23 @@ def asked(params: dict) -> Asked:
 def run(params: dict, effects: bool) -> dict:
     """Plan, and with `effects` do it."""
     wanted = asked(params)
-    look, change = connector(params), connector(dict(params, timeout=max(params["timeout"], CHANGE_SECONDS)))
+    ask, change = connector(params), connector(dict(params, timeout=max(params["timeout"], CHANGE_SECONDS)))
 
     def inspect() -> Sample:
         # Who leads changes no data.
-        return observe(params["endpoints"], look, hashes=wanted.action != "move_leader")
+        return observe(params["endpoints"], ask, hashes=wanted.action != "move_leader")
 
     world = World(
-        look=lambda: observe(params["endpoints"], look),
+        look=lambda: observe(params["endpoints"], ask),
         connect=change,
         dial=lambda _url: False,
         settings=Settings(wait=params["wait_seconds"]),
     )
-    world.last = inspect()
-    plan = plan_upkeep(world.last, wanted, lambda to: world.through(lambda api: api.compacted(to)))
+
+    def compacted(to: int) -> bool:
+        return bool(world.through(lambda api: api.compacted(to)))
+
+    plan = plan_upkeep(look(world, wanted, inspect, compacted), wanted, compacted)
     return outcome(plan, carry_out(plan, world, inspect) if effects and plan.steps else None)
 
 

@@ -76,6 +76,10 @@ options:
     description: Prove the receipts of earlier calls again, see the option O(quorum.kubeadm.host_config#module:receipt).
     type: bool
     default: false
+  upgrade:
+    description: Read what an upgrade must know before it changes anything, see C(upgrade) in the result.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Reads only, in check mode too.
@@ -100,7 +104,8 @@ node:
     - C(init), C(cgroup), C(python).
     - C(os) (id, version, codename, name, family, arch, kernel), C(time) (epoch, synchronized).
     - C(cpu_count), C(memory_mib).
-    - C(swap) (devices), C(disks) by path (mount, total_bytes, free_bytes, writable), C(packages) by name.
+    - C(swap) (devices), C(packages) by name.
+    - C(disks) by path (mount, total_bytes, free_bytes, inodes_total, inodes_free, writable).
     - C(addresses) (interface, address, prefix, family), C(macs) by interface, C(default_route), C(listening).
     - C(kernel) (features, sysctls), C(units) by name (active, enabled, main_pid, started_at).
     - C(kubernetes) (versions, public certificates, server of kubelet.conf, static pods by name with their image,
@@ -110,6 +115,13 @@ node:
     - C(receipts) (name to digest and inputs of every receipt whose call would find nothing to do).
     - C(etcd) (C(etcd) as M(quorum.kubeadm.etcd_info) returns it, or C(error)), null without one or when not asked.
     - C(arp) (address, interface, answered, mac, error), C(vrrp) (source, vrid, priority, vip).
+    - C(upgrade), null when not asked. C(static_pods) by name, of etcd and Kubernetes' components (C(image), C(args),
+      the whole command line, null when the manifest is no YAML as kubeadm writes it).
+    - C(upgrade.kubelet). C(environment) by path of the file (flags in it), C(config) (C(/var/lib/kubelet/config.yaml)
+      as a mapping, null when it is not there or cannot be read), C(config_present), C(args) (flags of the running
+      process), C(running_version), empty when none runs or its program was replaced since it was started.
+    - C(upgrade.certificates), path to the certificates in PEM (all below C(/etc/kubernetes/pki), those inside the
+      kubeconfigs, the kubelet's own; never a key). C(upgrade.disks), like C(disks), of containerd, kubelet and etcd.
   returned: success
   type: dict
   sample:
@@ -121,20 +133,25 @@ node:
 """
 
 import ipaddress
-import os
 import platform
-from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import host_facts, host_net, host_probe, receipts
+from ansible_collections.quorum.kubeadm.plugins.module_utils import (
+    host_facts,
+    host_net,
+    host_probe,
+    host_questions,
+    receipts,
+)
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kernel import read_kernel
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_kubernetes import read_kubernetes
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import still_busy
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_units import read_units
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_upgrade import read_upgrade
 from ansible_collections.quorum.kubeadm.plugins.module_utils.receipt_provers import PROVERS
 
 UNITS = ("containerd", "kubelet", "haproxy", "keepalived", "etcd")
@@ -152,6 +169,7 @@ SPEC: dict[str, Any] = {
     "settled": {"type": "str", "default": ""},
     "etcd": {"type": "bool", "default": False},
     "receipts": {"type": "bool", "default": False},
+    "upgrade": {"type": "bool", "default": False},
 }
 
 
@@ -167,49 +185,15 @@ def check_inputs(params: dict[str, Any]) -> None:
             raise InputError("this is no IPv4 address", found=str(exc)[:120], next_step="correct `arp_probe`") from exc
 
 
-def ask_others(asked: host_probe.Background, params: dict[str, Any]) -> None:
-    """Start the questions to the API servers and to etcd."""
-    for url in params["api_urls"]:
-        silent = {"status": None, "error": "no answer in time", "latency_ms": None}
-        asked.ask(f"api {url}", partial(host_probe.probe_api, url), silent, 2 * host_probe.API_TIMEOUT)
-    if params["etcd"] and all(map(os.path.exists, host_probe.ETCD_FILES)):
-        silent = {"msg": "the etcd on this host did not answer in time"}
-        question = partial(host_probe.probe_etcd, *host_probe.ETCD_FILES)
-        asked.ask("etcd", question, silent, 3 * host_probe.ETCD_TIMEOUT)
-
-
-def ask_segment(asked: host_probe.Background, params: dict[str, Any], network: dict[str, Any]) -> None:
-    """Start to listen to the network segment, and ask it who has an address."""
-    seconds = params["vrrp_listen_seconds"]
-    if seconds > 0:
-        local = [a["address"] for a in network["addresses"] if a["family"] == 4]
-        asked.ask("vrrp", partial(host_probe.listen_vrrp, seconds, local), [], seconds + 1)
-    if params["arp_probe"]:
-        ask_arp(asked, params["arp_probe"], network)
-
-
-def ask_arp(asked: host_probe.Background, wanted: dict[str, Any], network: dict[str, Any]) -> None:
-    """Ask on the interface that was named, or on the one whose subnet holds the address."""
-    address = wanted["address"]
-    interface = wanted["interface"] or host_net.interface_for(address, network["addresses"]) or ""
-    silent = {"address": address, "interface": interface, "answered": False, "mac": None, "error": None}
-    if interface in network["macs"]:
-        question = partial(host_probe.probe_arp, address, interface, network["macs"][interface])
-        asked.ask("arp", question, silent, host_probe.ARP_TRIES * host_probe.ARP_WAIT + 0.5)
-    else:
-        answer = dict(silent, error="no Ethernet interface has a subnet with this address")
-        asked.ask("arp", partial(dict, answer), answer, 1)
-
-
 def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:
     """All facts. Slow questions run in the background while the files are read."""
     busy = still_busy(params["settle_seconds"])
     network = host_net.read_network(host)
     asked = host_probe.Background()
-    ask_others(asked, params)
+    host_questions.ask_others(asked, params)
     proven = receipts.proven(host, PROVERS) if params["receipts"] else {}
     if params["settled"] not in proven:
-        ask_segment(asked, params, network)
+        host_questions.ask_segment(asked, params, network)
     units = read_units(host, list(UNITS))
     node = {
         **host_facts.read_identity(host),
@@ -225,6 +209,8 @@ def collect(host: Host, params: dict[str, Any]) -> dict[str, Any]:
         "kubernetes": read_kubernetes(host),
         "receipts": proven,
     }
+    pid, version = units["kubelet.service"].main_pid, node["kubernetes"]["kubelet_version"]
+    node["upgrade"] = read_upgrade(host, pid, version) if params["upgrade"] else None
     answers = asked.answers()
     node["kubernetes"]["api"] = {url: answers[f"api {url}"] for url in params["api_urls"]}
     node["kubernetes"]["busy"] = busy

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import run
+from tests import lanes, run
 from tests.lanes import ROOT, Part, select
 
 PYTHON = sys.executable
@@ -54,6 +54,40 @@ def test_pytest_s_count_is_taken_over(capsys: pytest.CaptureFixture[str]) -> Non
     last = capsys.readouterr().out.splitlines()
     assert last[-1] == "7 passed, 1 failed"
     assert "===== 1 failed, 7 passed, 1 skipped in 0.10s =====" in last
+
+
+def test_the_end_names_every_test_that_failed_with_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "test_" + "that_says_a_lot_" * 8
+    path = tmp_path / "test_real.py"
+    path.write_text(
+        "import logging, pytest\n"
+        f"def {name}(): logging.error('noise'); assert 1 == 2, 'the reason'\n"
+        "@pytest.fixture\ndef broken(): raise OSError('no server')\n"
+        "def test_of_it(broken): pass\ndef test_good(): pass\n"
+    )
+    argv = (*lanes.pytest("-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", os.devnull), str(path))
+    real = Part("unit", "real", argv, env=lanes.WIDE)
+    _gate, ok = outcome(real, script("bad", "print('ERROR no summary'); exit(3)"), script("after", "", "bad"))
+    assert not ok
+    last = capsys.readouterr().out.splitlines()
+    end = last[last.index("Failed:") :]
+    assert "  unit:after  FAILED not run: unit:bad failed" in end[1:5]
+    assert "  unit:bad  FAILED exit 3" in end[1:5]
+    (broken, failed) = sorted(line for line in end[1:5] if line.startswith("  unit:real  "))
+    assert failed.startswith("  unit:real  FAILED ")
+    assert f"::{name} - AssertionError: the reason" in failed
+    assert broken.startswith("  unit:real  ERROR ")
+    assert "::test_of_it - OSError: no server" in broken
+    assert end[5:] == ["", "1 passed, 4 failed"]
+
+
+def test_of_what_passed_nothing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    code = "print('===== short test summary info =====\\nFAILED a test in a test'); print('1 passed in 0.10s')"
+    _gate, ok = outcome(script("tests", code))
+    assert ok
+    assert "Failed:" not in capsys.readouterr().out
 
 
 def test_a_green_count_with_a_red_exit_is_red(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,9 @@ class Fake:
     members: dict[int, dict[str, Any]] = field(default_factory=dict)
     keys: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     leases: dict[int, tuple[int, float]] = field(default_factory=dict)
+    # Number and second of each member that was added: what real etcd makes its ID of.
+    added: dict[int, tuple[int, int]] = field(default_factory=dict)
+    removed: set[tuple[int, int]] = field(default_factory=set)
     refuse: dict[str, list[str]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     kill_before: int = -1
@@ -133,11 +136,19 @@ class Fake:
         number = int(body["peerURLs"][0].rpartition(":")[0].rpartition(".")[2])
         if self.by_number(number):
             return "etcdserver: Peer URLs already exists"
-        self.members[next(self._ids)] = {"number": number, "name": "", "up": False, "learner": True, "lag": 0}
+        made_of = (number, int(self.now))
+        if made_of in self.removed:
+            return "etcdserver: member not found"
+        identity = next(self._ids)
+        self.added[identity] = made_of
+        self.members[identity] = {"number": number, "name": "", "up": False, "learner": True, "lag": 0}
         return {}
 
     def _cluster_member_remove(self, _own: int, body: dict[str, Any]) -> dict[str, Any] | str:
-        return {} if self.members.pop(int(body["ID"]), None) else "etcdserver: member not found"
+        identity = int(body["ID"])
+        if identity in self.added:
+            self.removed.add(self.added[identity])
+        return {} if self.members.pop(identity, None) else "etcdserver: member not found"
 
     def _cluster_member_promote(self, _own: int, body: dict[str, Any]) -> dict[str, Any] | str:
         member = self.members[int(body["ID"])]

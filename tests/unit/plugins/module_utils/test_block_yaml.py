@@ -31,7 +31,9 @@ TREES = st.dictionaries(
 )
 # Pieces that are near the edge of what is read, so that random texts are often valid.
 EDGES = r"""a b 1 0 1.5 ~ : :: - ' " # | > % @ ` ? , [ { null yes {} [] --- x/y 10.0.0.1 0x1F 1e3 1:30 2026-01-31
-    &a *a ! = << 2001:db8::/32 ::1 10.0.0.1,fd00::1 1h2m 0b1 1_0 .inf -1 +1 012 1:: \n é"""
+    &a *a ! = << 2001:db8::/32 ::1 10.0.0.1,fd00::1 1h2m 0b1 1_0 .inf -1 +1 012 1:: \n é
+    --a=*,b -v=2 --a --- -- -a: 100Mi 10% 0.5Gi 1G 1E 1.0 -0 -0.0 -.5 1. .5 10.0.0.1:6443
+    a<b a{b} a[b] a?b a!b a&b a|b a;b $x a'b a"b a\\b (a) a~"""
 PIECES = st.sampled_from([*EDGES.split(), ": ", "- ", " #", "\n---\n", "\n", "\n  ", " ", "\t", "\r", "\x85", "\u2028"])
 
 
@@ -95,6 +97,34 @@ proxy: {}
     assert loads(text) == yaml.safe_load(text)
 
 
+def test_a_static_pod_and_a_kubelet_configuration() -> None:
+    text = """\
+metadata:
+  annotations:
+    kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: 192.0.2.21:6443
+spec:
+  containers:
+  - command:
+    - kube-controller-manager
+    - --controllers=*,bootstrapsigner,tokencleaner
+    - -v=2
+    image: registry.k8s.io/kube-controller-manager:v1.35.4
+    resources:
+      requests:
+        cpu: 100m
+        memory: 100Mi
+evictionHard:
+  nodefs.available: 10%
+  imagefs.available: 1Gi
+kubeAPIQPS: 50
+memoryThrottlingFactor: 0.9
+oomScoreAdj: -999
+status: {}
+"""
+    assert loads(text) == yaml.safe_load(text)
+    assert loads(text)["memoryThrottlingFactor"] == 0.9
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -103,7 +133,8 @@ proxy: {}
         "a: {b: c}",
         "a: yes",
         "a: 0x10",
-        "a: 1.5",
+        "a: 1.5e3",
+        "a: .5",
         "a: 2026-01-31",
         "a: b\na: c",
         "a: b # c",

@@ -10,7 +10,13 @@ import json
 import pytest
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import etcd_claims
-from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError, RefusedError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import (
+    ApiError,
+    InputError,
+    KubeadmError,
+    RefusedError,
+)
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_changes import passing
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_health import Sample
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_join import join
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_leave import leave
@@ -103,6 +109,31 @@ def test_what_passes_is_waited_out(path: str, said: str) -> None:
     unit = FakeUnit(etcd, 4)
     join(etcd.world(unit), WANT, True)
     joined(etcd, unit)
+
+
+def test_a_learner_that_was_removed_in_this_very_second_is_added_again_in_the_next_one() -> None:
+    etcd = Fake()
+    with pytest.raises(KubeadmError, match="the disk is broken"):
+        join(etcd.world(FakeUnit(etcd, 4, broken="the disk is broken")), WANT, True)
+    assert etcd.by_number(4) is None
+    began, unit = etcd.now, FakeUnit(etcd, 4)
+    assert (4, int(began)) in etcd.removed, "the two joins are within one second"
+    join(etcd.world(unit), WANT, True)
+    joined(etcd, unit)
+    assert etcd.now > began
+
+
+def test_an_addition_whose_answer_got_lost_within_one_second_was_what_was_wanted() -> None:
+    """Sent again through another member, it is answered by the ID before the peer URLs are compared."""
+    etcd = Fake(refuse={"cluster/member/add": ["etcdserver: member ID already exist"]})
+    unit = FakeUnit(etcd, 4)
+    join(etcd.world(unit), WANT, True)
+    joined(etcd, unit)
+
+
+@pytest.mark.parametrize("path", ["cluster/member/promote", "maintenance/transfer-leadership"])
+def test_a_member_that_is_not_found_does_not_come_back(path: str) -> None:
+    assert not passing(ApiError(f"etcd refused {path}", status=404, found="etcdserver: member not found"))
 
 
 def test_what_does_not_pass_is_told() -> None:

@@ -109,6 +109,7 @@ def test_a_path_that_will_exist_is_measured_at_its_nearest_parent(tmp_path: Path
     (tmp_path / "var").mkdir()
     found = subject.read_disk(host, "/var/lib/etcd")
     assert 0 < found["free_bytes"] <= found["total_bytes"]
+    assert 0 <= found["inodes_free"] <= found["inodes_total"]
     assert found["writable"] is True
     assert os.path.ismount(found["mount"])
 

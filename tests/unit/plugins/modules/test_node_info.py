@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils import host_probe, host_questions
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.modules import node_info as subject
 from tests.unit.plugins.modules.support import run_module
@@ -18,7 +19,7 @@ from tests.unit.plugins.modules.support import run_module
 KEYS = {
     "hostname", "machine_id", "product_uuid", "boot_id", "container", "python", "time", "os", "cpu_count",
     "memory_mib", "swap", "cgroup", "init", "disks", "addresses", "default_route", "macs", "listening", "packages",
-    "kernel", "units", "kubernetes", "arp", "vrrp", "receipts", "etcd",
+    "kernel", "units", "kubernetes", "arp", "vrrp", "receipts", "etcd", "upgrade",
 }  # fmt: skip
 KUBERNETES = {
     "kubelet_version", "kubeadm_version", "containerd_version", "ca_pem", "etcd_ca_pem", "kubelet_conf", "admin_conf",
@@ -69,6 +70,15 @@ def test_without_questions_all_keys_are_there() -> None:
     assert set(node) == KEYS
     assert (node["arp"], node["vrrp"], node["listening"], node["packages"], node["disks"]) == (None, [], [], {}, {})
     assert node["kubernetes"]["api"] == {}
+    assert node["upgrade"] is None
+
+
+def test_what_an_upgrade_must_know() -> None:
+    found = run_module("node_info", {"upgrade": True}, check=True)["node"]["upgrade"]
+    assert set(found) == {"static_pods", "kubelet", "certificates", "disks"}
+    assert set(found["kubelet"]) == {"environment", "config", "config_present", "args", "running_version"}
+    assert set(found["disks"]) == {"/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd"}
+    assert all(disk["inodes_total"] >= disk["inodes_free"] for disk in found["disks"].values())
 
 
 @pytest.mark.parametrize(
@@ -111,6 +121,7 @@ def test_few_programs_are_started(tmp_path: Path) -> None:
         "etcd": False,
         "settled": "",
         "settle_seconds": 0.0,
+        "upgrade": True,
     }
     subject.collect(host, params)
     assert sorted(started) == ["ip", "systemctl"]
@@ -122,8 +133,8 @@ def test_a_settled_host_does_not_look_for_strangers(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(subject.receipts, "proven", lambda *_: {"kube_lb": {"digest": "d", "inputs": "i"}})
-    monkeypatch.setattr(subject.host_probe, "listen_vrrp", lambda *_: asked.append("vrrp") or [])
-    monkeypatch.setattr(subject, "ask_arp", lambda *_: asked.append("arp"))
+    monkeypatch.setattr(host_probe, "listen_vrrp", lambda *_: asked.append("vrrp") or [])
+    monkeypatch.setattr(host_questions, "ask_arp", lambda *_: asked.append("arp"))
     params = {name: option.get("default") for name, option in subject.SPEC.items()}
     wanted = {"address": "192.0.2.1", "interface": None}
     given = {"receipts": True, "settled": settled, "vrrp_listen_seconds": 0.1, "arp_probe": wanted}

@@ -15,11 +15,12 @@ from ansible_collections.quorum.kubeadm.plugins.modules import (
     cluster_info,
     cluster_verify,
     kube_apply,
+    kube_drain,
     kube_node,
 )
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.api_action import ApiAction
 
-MODULES = (bootstrap_token, certificate_key, cluster_info, cluster_verify, kube_apply, kube_node)
+MODULES = (bootstrap_token, certificate_key, cluster_info, cluster_verify, kube_apply, kube_drain, kube_node)
 ARGUMENTS = {"kubeconfig": "/etc/x", "manifest": "a: 1"}
 
 
