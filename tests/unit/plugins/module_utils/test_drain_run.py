@@ -46,7 +46,7 @@ class Cluster:
 
     def add(self, name: str, **more: Any) -> None:
         spec = {"terminationGracePeriodSeconds": 30, **more.pop("spec", {})}
-        meta = {"namespace": "shop", "name": name, "uid": f"uid-{name}", "labels": {"app": "web"}}
+        meta: Object = {"namespace": "shop", "name": name, "uid": f"uid-{name}", "labels": {"app": "web"}}
         meta = {**meta, "ownerReferences": OWNER, **more}
         self.pods[name] = {"metadata": meta, "spec": spec, "status": {"phase": "Running"}}
 

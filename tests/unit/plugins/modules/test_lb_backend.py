@@ -31,15 +31,19 @@ kube_api,BACKEND,3,UP,,,,,
 class HAProxy(socketserver.ThreadingUnixStreamServer):
     """One command for each connection, which is closed after the answer."""
 
-    drained = False
     silent = False
 
+    def __init__(self, path: str) -> None:
+        super().__init__(path, Handler)
+        self.orders: list[str] = []
+
     def answer(self, command: str) -> str:
-        if command.startswith("set server kube_api/cp1 state "):
-            self.drained = command.endswith("drain")
+        if command.startswith("set server"):
+            self.orders.append(command)
             return "\n"
+        drained = self.orders[-1:] == ["set server kube_api/cp1 state drain"]
         form = STATS if command == "show stat" else STATES
-        return form.format(bits=8 if self.drained else 0, status="DRAIN" if self.drained else "UP")
+        return form.format(bits=8 if drained else 0, status="DRAIN" if drained else "UP")
 
 
 class Handler(socketserver.StreamRequestHandler):
@@ -53,7 +57,7 @@ class Handler(socketserver.StreamRequestHandler):
 
 @pytest.fixture
 def haproxy(tmp_path: Path) -> Iterator[HAProxy]:
-    with HAProxy(str(tmp_path / "admin.sock"), Handler) as server:
+    with HAProxy(str(tmp_path / "admin.sock")) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -64,9 +68,9 @@ def haproxy(tmp_path: Path) -> Iterator[HAProxy]:
 def test_drained_seen_and_back(haproxy: HAProxy, tmp_path: Path) -> None:
     common = {"socket": str(tmp_path / "admin.sock"), "server": "cp1"}
     predicted = run_module("lb_backend", {**common, "state": "drained"}, check=True)
-    assert not haproxy.drained
+    assert haproxy.orders == []
     real = run_module("lb_backend", {**common, "state": "drained"})
-    assert haproxy.drained
+    assert haproxy.orders == ["set server kube_api/cp1 state drain"]
     for result in (predicted, real):
         assert (result["changed"], result["sessions"], result["backends_up"]) == (True, 0, 1)
         assert result["servers"]["cp1"]["admin"] == "drain"
@@ -74,7 +78,8 @@ def test_drained_seen_and_back(haproxy: HAProxy, tmp_path: Path) -> None:
     looked = run_module("lb_backend", {"socket": common["socket"], "state": "seen"})
     assert (looked["changed"], looked["answered"], looked["servers"]) == (False, True, real["servers"])
     back = run_module("lb_backend", {**common, "state": "ready"})
-    assert (back["changed"], back["backends_up"], haproxy.drained) == (True, 2, False)
+    assert (back["changed"], back["backends_up"]) == (True, 2)
+    assert haproxy.orders[1:] == ["set server kube_api/cp1 state ready"]
 
 
 def test_no_haproxy_is_an_error_except_for_a_look(tmp_path: Path) -> None:
