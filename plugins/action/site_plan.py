@@ -20,6 +20,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import Kubea
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import open_api
 from ansible_collections.quorum.kubeadm.plugins.module_utils.preflight import Review, review
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils import role_arguments, site_inputs
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.hosts_read import problem_of
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 FACTS = "__kube_preflight_node"
@@ -41,8 +42,6 @@ CLUSTER_VARIABLES = (
     "kube_dns_domain",
     "kube_cluster_name",
 )
-# Words by which a refused privilege escalation is told from a machine that is away.
-BECOME_WORDS = ("sudo", "become", "password is required", "incorrect password", "privilege")
 WIDTH = (100, 180)
 
 
@@ -86,20 +85,6 @@ def ask_cluster(
     endpoints += [f"https://{address}:{cluster.get('kube_api_bind_port')}" for address in addresses]
     version = version_of(path, endpoints)
     return {"ca_pem": ca_pem, "api_version": version} if version else {}
-
-
-def problem_of(facts: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether a host without facts is away (and not merely misconfigured), and why there are none."""
-    if not facts:
-        return True, "the task did not run there"
-    text = (
-        str(facts.get("msg") or facts.get("module_stderr") or "no reason given").strip().removeprefix("Task failed: ")
-    )
-    tail = str(facts.get("module_stderr") or "").strip().splitlines()
-    if tail and tail[-1] not in text:
-        text = f"{text} ({tail[-1]})"
-    refused = any(word in text.lower() for word in BECOME_WORDS)
-    return bool(facts.get("unreachable")) and not refused, " ".join(text.split())[:300]
 
 
 def read_host(variables: Mapping[str, Any], groups: Iterable[str], in_play: bool) -> dict[str, Any]:

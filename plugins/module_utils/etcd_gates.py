@@ -25,7 +25,8 @@ class Question:
     """action: one of ACTIONS. name: the member's. peer_url: of a member to add.
 
     resumes: its join was interrupted and goes on. restarting: names of members that are restarted now.
-    planes and backends_up: what was seen of the control planes, to take one of them down.
+    planes and backends_up: what was seen of the control planes, to take one of them down. moves_leader: the leadership
+    is moved away before that one's member restarts.
     """
 
     action: str
@@ -36,6 +37,7 @@ class Question:
     restarting: tuple[str, ...] = ()
     planes: tuple[ControlPlane, ...] = ()
     backends_up: int = 0
+    moves_leader: bool = False
 
 
 def _named(cluster: Cluster, name: str) -> list[Member]:
@@ -80,6 +82,8 @@ def _restart(cluster: Cluster, member: Member, question: Question) -> Gate:
 
 def _take_down(cluster: Cluster, question: Question) -> Gate:
     """With external etcd no member has the control plane's name, and none goes down with it."""
+    if question.moves_leader:
+        cluster = cluster.without_leader()
     stacked = _named(cluster, question.name)
     etcd = _restart(cluster, _member(cluster, question.name), question) if stacked else Gate()
     own = take_down_gate(question.name, question.planes, question.backends_up, allow_downtime=question.allow_downtime)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from . import tokens
+from .drain import ANNOTATION
 from .errors import InputError
 from .kubeconfig import load_yaml
 
@@ -36,6 +37,7 @@ def node(obj: Object) -> dict[str, Any]:
             for taint in spec.get("taints") or []
         ],
         "unschedulable": bool(spec.get("unschedulable")),
+        "cordoned": ANNOTATION in (metadata.get("annotations") or {}),
         "conditions": conditions,
     }
 

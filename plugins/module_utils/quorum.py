@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Entries that a member may lag behind the leader and still count as caught up. etcd itself would promote a learner
 # at 90 % of the leader's log index, which is far behind when the index is large.
@@ -98,6 +98,10 @@ class Cluster:
     def healthy(self, without: str = "") -> int:
         """The number of healthy voters, not counting the member with this ID."""
         return sum(1 for m in self.voters if m.healthy and m.id != without)
+
+    def without_leader(self) -> Cluster:
+        """The same members when nobody leads: for a step before which the leadership is moved."""
+        return Cluster(tuple(replace(member, leader=False) for member in self.members))
 
     def find(self, member_id: str) -> Member | None:
         """The member with this ID: a name alone does not identify a member."""

@@ -157,7 +157,7 @@ def _etcd(case: Case) -> list[Finding]:
         member = _member(case.etcd, node.name)
         if member is None or not node.is_control_plane:
             continue
-        gate = restart_gate(_without_leader(case.etcd), member.id, allow_downtime=case.allow_downtime)
+        gate = restart_gate(case.etcd.without_leader(), member.id, allow_downtime=case.allow_downtime)
         for reason in gate.reasons:
             reasons.setdefault(reason.replace(str(member), "the member that restarts"), []).append(node.name)
     if not case.target.etcd and not case.etcd.has_quorum:
@@ -166,11 +166,6 @@ def _etcd(case: Case) -> list[Finding]:
         fatal(", ".join(names), "etcd", f"{reason} ({arithmetic(case.etcd)})", f"mend what is named, {AGAIN}")
         for reason, names in reasons.items()
     ]
-
-
-def _without_leader(etcd: Cluster) -> Cluster:
-    """The leadership is moved before a member restarts."""
-    return Cluster(tuple(Member(**{**vars(member), "leader": False}) for member in etcd.members))
 
 
 def _member(etcd: Cluster, name: str) -> Member | None:

@@ -59,6 +59,7 @@ cluster:
         labels: {description: All labels., type: dict}
         taints: {description: "Mappings with C(key), C(value) and C(effect).", type: list}
         unschedulable: {description: Whether the node is cordoned., type: bool}
+        cordoned: {description: Whether an upgrade of ours cordoned it., type: bool}
         conditions: {description: "By type: C(status), C(reason), C(message), C(since).", type: dict}
     api_versions:
       description: "For each endpoint: C(version), like V(1.36.3), or empty, and C(error), empty when it answered."

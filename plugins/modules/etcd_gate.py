@@ -79,6 +79,10 @@ options:
     description: For V(take_down), how many API servers the load balancers have in service.
     type: int
     default: 0
+  moves_leader:
+    description: For V(take_down), whether the leadership is moved away before its member restarts.
+    type: bool
+    default: false
   wait_seconds:
     description: How long to wait for a yes, for example while a member that has just joined settles.
     type: float
@@ -140,6 +144,7 @@ def question(params: dict) -> Question:
         restarting=tuple(params["restarting"]),
         planes=tuple(ControlPlane(**plane) for plane in params["control_planes"]),
         backends_up=params["backends_up"],
+        moves_leader=params["moves_leader"],
     )
 
 
@@ -155,6 +160,7 @@ def main() -> None:
             "restarting": {"type": "list", "elements": "str", "default": []},
             "control_planes": {"type": "list", "elements": "dict", "default": [], "options": PLANE},
             "backends_up": {"type": "int", "default": 0},
+            "moves_leader": {"type": "bool", "default": False},
             "wait_seconds": {"type": "float", "default": 0.0},
             **OPTIONS,
         },

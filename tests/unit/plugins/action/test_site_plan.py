@@ -16,9 +16,9 @@ import pytest
 from ansible_collections.quorum.kubeadm.plugins.action.site_plan import (
     ask_cluster,
     authority_of,
-    problem_of,
     version_of,
 )
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.hosts_read import problem_of
 from tests.unit.preflight_world import CA, CLUSTER, World, blank, existing
 
 ROOT = Path(__file__).parents[4]
