@@ -39,8 +39,12 @@ def images(release: Release, built: dict[str, Path]) -> dict[str, list[Image]]:
     """Return the images of a release by archive, under the references that kubeadm and the manifests use."""
     kube = built["kubernetes"]
     where = "usr/local/bin"
+    pause = [
+        Image(f"{REGISTRY}/pause:{tag}", {"pause": built["pause"] / "pause"}, ("/pause",))
+        for tag in dict.fromkeys((release.pause, release.sandbox))
+    ]
     node = [
-        Image(f"{REGISTRY}/pause:{release.pause}", {"pause": built["pause"] / "pause"}, ("/pause",)),
+        *pause,
         Image(
             f"{REGISTRY}/kube-proxy:v{release.kubernetes}",
             {f"{where}/kube-proxy": kube / "kube-proxy"},

@@ -27,6 +27,7 @@ class Release:
     flannel_cni: str = "0.9.1"
     cni_plugins: str = "1.9.1"
     runc: str = "1.5.2"
+    sandbox: str = "3.10.1"
 
 
 RELEASES: dict[str, Release] = {

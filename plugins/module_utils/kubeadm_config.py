@@ -23,6 +23,7 @@ API_VERSION = "kubeadm.k8s.io/v1beta4"
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 AUDIT_POLICY = "/etc/kubernetes/audit/policy.yaml"
 AUDIT_LOG_DIR = "/var/log/kubernetes/audit"
+WATCH_GRACE = "3s"
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 # As Kubernetes takes DNS names, which the last label cannot make an address; a wildcard may come first.
 SAN = re.compile(rf"(?=.{{1,253}}\Z)(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
@@ -117,7 +118,8 @@ def _volume(name: str, path: str, *, read_only: bool, kind: str) -> dict[str, An
 
 
 def _api_server(inputs: ClusterInputs) -> Document:
-    args: dict[str, Any] = {"profiling": False}
+    # Watches end with the server: without it they hold it until its grace period is over, 30 s later.
+    args: dict[str, Any] = {"profiling": False, "shutdown-watch-termination-grace-period": WATCH_GRACE}
     volumes = []
     if inputs.audit:
         args |= {

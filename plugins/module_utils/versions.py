@@ -22,6 +22,7 @@ class Release:
     etcd_min: str
     coredns: str
     pause: str
+    sandbox: str
     containerd: str
     containerd_min: str
     runc: str
@@ -37,6 +38,8 @@ _COMMON = {
     # 1.7 lacks the CRI call RuntimeConfig, which the kubelet requires from 1.37 on.
     "containerd_min": "2.0.0",
     "runc": "1.5.2",
+    # The same for all: an upgrade of Kubernetes must not change containerd's configuration, which would restart it.
+    "sandbox": "3.10.1",
     "flannel": "0.28.4",
     "flannel_cni": "1.9.1-flannel1",
     "cni_plugins": "1.9.1",
@@ -125,7 +128,7 @@ def images(kube_version: str, control_plane: bool, repository: str = REGISTRY) -
     tag = "v" + kube_version.lstrip("v")
     wanted = [
         f"{repository}/kube-proxy:{tag}",
-        f"{repository}/pause:{release.pause}",
+        *(f"{repository}/pause:{tag}" for tag in dict.fromkeys((release.pause, release.sandbox))),
         # As kubeadm names it: only the publisher has a folder for it.
         f"{repository}/coredns{'/coredns' if repository == REGISTRY else ''}:v{release.coredns}",
         # verify's pods.

@@ -68,7 +68,7 @@ def test_hardening_is_on_by_default() -> None:
 
 def test_audit_and_encryption_can_be_turned_off() -> None:
     configuration = subject.cluster_configuration(cluster(audit={}, encryption_at_rest=False))
-    assert set(args(configuration["apiServer"])) == {"profiling"}
+    assert set(args(configuration["apiServer"])) == {"profiling", "shutdown-watch-termination-grace-period"}
     assert "extraVolumes" not in configuration["apiServer"]
 
 

@@ -55,12 +55,17 @@ def test_images_are_named_as_the_bundle_names_them() -> None:
     assert versions.images("1.36.3", control_plane=False) == [
         "registry.k8s.io/kube-proxy:v1.36.3",
         "registry.k8s.io/pause:3.10.2",
+        "registry.k8s.io/pause:3.10.1",
         "registry.k8s.io/coredns/coredns:v1.14.2",
         "registry.k8s.io/e2e-test-images/agnhost:2.63.0",
         "ghcr.io/flannel-io/flannel:v0.28.4",
     ]
     assert "registry.k8s.io/etcd:3.6.16-0" in versions.images("1.36.3", control_plane=True)
     assert versions.etcd_image_tag("1.35.4") == "3.6.14-0"
+
+
+def test_an_upgrade_of_kubernetes_leaves_containerds_sandbox_image_alone() -> None:
+    assert len({release.sandbox for release in versions.RELEASES.values()}) == 1
 
 
 @pytest.mark.parametrize(
