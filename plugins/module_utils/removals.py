@@ -128,7 +128,7 @@ def _flags(host: str, use: Use, target: Version) -> Iterator[Finding]:
 
 
 def _gates(
-    host: str, where: str, gates: Mapping[str, bool | None], target: Version, fix: str, kubeadm: bool = False
+    host: str, where: str, gates: Mapping[str, bool | None], target: Version, fix: str, *, kubeadm: bool = False
 ) -> Iterator[Finding]:
     rows = (table.KUBEADM_GATES, table.KUBEADM_LOCKED) if kubeadm else (table.GATES, table.LOCKED)
     product, gone, locked = "kubeadm" if kubeadm else "Kubernetes", _gone(rows[0], target), _locked(rows[1], target)
