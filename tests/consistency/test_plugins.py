@@ -18,9 +18,9 @@ HEADER = (
 PYTHON = sorted((ROOT / "plugins").rglob("*.py"))
 # The edge reads and writes the world. Every other module_utils file is the pure core: it decides, and does no I/O.
 EDGE = {
-    "bundle_archive", "bundle_install", "bundle_receive", "etcd_api", "etcd_unit", "fetch", "fetch_http", "host_files",
-    "host_io", "host_lock", "host_memory", "host_probe", "host_settings", "host_upgrade", "https", "kubeadm_host",
-    "kubeconfig", "release_store",
+    "bundle_archive", "bundle_install", "bundle_receive", "etcd_api", "etcd_stream", "etcd_unit", "fetch", "fetch_http",
+    "host_files", "host_io", "host_lock", "host_memory", "host_probe", "host_settings", "host_upgrade", "https",
+    "kubeadm_host", "kubeconfig", "release_store", "snapshot_store",
 }  # fmt: skip
 CORE = sorted(path for path in (ROOT / "plugins" / "module_utils").glob("*.py") if path.stem not in EDGE)
 IMPURE = {"ansible", "subprocess", "socket", "http", "shutil", "tempfile", "requests", "kubernetes"}
