@@ -12,11 +12,12 @@ import re
 import shutil
 import socket
 import tempfile
+from typing import Any
 
 from .errors import CommandError
 from .host_probe import API_TIMEOUT, parse_status, probe_api
 from .kubeadm_host import Host as KubeadmHost
-from .kubeadm_run import censor
+from .kubeadm_run import censor, kind_of, to_text
 from .static_pods import API, COMPONENTS, ETCD
 
 MANIFESTS = "/etc/kubernetes/manifests"
@@ -114,7 +115,11 @@ class PodHost:
         os.rename(temporary, _path(MANIFESTS, component))
 
     def forget(self) -> None:
-        shutil.rmtree(KEPT, ignore_errors=True)
+        # All at once: half of what was kept would be half of a way back.
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(KEPT, tempfile.mkdtemp(dir=os.path.dirname(KEPT), prefix=f"{os.path.basename(KEPT)}."))
+        for folder in glob.glob(f"{KEPT}.*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def runs(self, component: str) -> bool:
         return bool(processes(component))
@@ -133,17 +138,20 @@ class PodHost:
         kubelet = KubeadmHost().journal("kubelet", LINES).splitlines()
         return censor("\n".join([*lines, *(f"kubelet: {line[:300]}" for line in kubelet)]))
 
-    def wanted(self, kubeadm: str, documents: str, timeout: float) -> dict[str, str]:
+    def wanted(self, kubeadm: str, documents: list[dict[str, Any]], timeout: float) -> dict[str, str]:
         """What kubeadm writes from these documents, component to manifest. Its dry run writes nowhere else."""
         os.makedirs(SCRATCH, mode=0o700, exist_ok=True)
         folder = tempfile.mkdtemp(dir=SCRATCH, prefix="manifests.")
         try:
             phases = [("control-plane", "all")]
-            if '"external"' not in documents:
+            cluster = kind_of(documents, "ClusterConfiguration") or {}
+            if "external" not in (cluster.get("etcd") or {}):
                 phases.append(("etcd", "local"))
             for phase in phases:
                 argv = [kubeadm, "init", "phase", *phase, "--dry-run"]
-                code, printed = KubeadmHost(env={"KUBEADM_INIT_DRYRUN_DIR": folder}).run(argv, documents, timeout)
+                code, printed = KubeadmHost(env={"KUBEADM_INIT_DRYRUN_DIR": folder}).run(
+                    argv, to_text(documents), timeout
+                )
                 if code:
                     raise CommandError(
                         f"kubeadm does not tell the manifests (exit {code})",

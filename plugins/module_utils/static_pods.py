@@ -94,15 +94,16 @@ class Change:
     def run(self, plan: PodsPlan, between: Callable[[], None] = lambda: None) -> None:
         """Stop, do what is to be done between, start, wait until all are healthy; go back when they do not come."""
         began = self.clock()
-        self._stop([name for name in plan.stops if name != ETCD])
-        self._stop([name for name in plan.stops if name == ETCD])
+        # Also those that an interrupted run took out: their processes may still be ending.
+        self._stop(plan, [name for name in reversed(plan.starts) if name != ETCD])
+        self._stop(plan, [name for name in plan.starts if name == ETCD])
         self.seconds["stop"] = round(self.clock() - began, 1)
-        if plan.starts:
-            between()
-        began = self.clock()
-        for name in plan.starts:
-            self.pods.place(name, plan.want[name])
         try:
+            if plan.starts:
+                between()
+            began = self.clock()
+            for name in plan.starts:
+                self.pods.place(name, plan.want[name])
             self.settle(plan.want)
         except CommandError as exc:
             self._go_back(exc)
@@ -125,9 +126,10 @@ class Change:
                 )
             self.sleep(PAUSE)
 
-    def _stop(self, names: Sequence[str]) -> None:
+    def _stop(self, plan: PodsPlan, names: Sequence[str]) -> None:
         for name in names:
-            self.pods.keep(name)
+            if name in plan.stops:
+                self.pods.keep(name)
         self._wait_for_end(names)
 
     def _wait_for_end(self, names: Sequence[str]) -> None:
@@ -163,6 +165,7 @@ class Change:
                 "missing: kube_bundle's images; a full disk), then run the same playbook again for this host, or "
                 "replace it: ansible-playbook playbooks/replace_node.yml -e node=<this host>",
             ) from failure
+        self.pods.forget()
         raise CommandError(
             f"{failure.what}; the control plane runs as before again",
             where=failure.where,

@@ -97,7 +97,13 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import Comma
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import operation
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_host import Host as KubeadmHost
-from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_run import censor, mark, to_text, unmark
+from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeadm_run import (
+    censor,
+    mark,
+    to_text,
+    unfinished,
+    unmark,
+)
 from ansible_collections.quorum.kubeadm.plugins.module_utils.static_pod_host import PodHost, image
 from ansible_collections.quorum.kubeadm.plugins.module_utils.static_pods import COMPONENTS, Change, PodsPlan, make_plan
 
@@ -105,6 +111,8 @@ CTR = "/usr/bin/ctr"
 CTR_SECONDS = 60.0
 KUBEADM_SECONDS = 60.0
 CA_KEY = "/etc/kubernetes/pki/ca.key"
+# In the marker that stands while the pods are changed.
+ACTION = "upgrade"
 
 
 def require_images(plan: PodsPlan) -> None:
@@ -120,10 +128,10 @@ def require_images(plan: PodsPlan) -> None:
         )
 
 
-def renew(host: KubeadmHost, kubeadm: str, documents: str) -> None:
+def renew(host: KubeadmHost, kubeadm: str, documents: list[dict[str, Any]]) -> None:
     """All certificates that this host's CAs sign."""
     argv = [kubeadm, "certs", "renew", "all"]
-    code, printed = host.run(argv, documents, KUBEADM_SECONDS)
+    code, printed = host.run(argv, to_text(documents), KUBEADM_SECONDS)
     if code:
         raise CommandError(
             f"kubeadm could not renew the certificates (exit {code})",
@@ -136,16 +144,17 @@ def renew(host: KubeadmHost, kubeadm: str, documents: str) -> None:
 def carry_out(module: AnsibleModule, host: KubeadmHost) -> dict[str, Any]:
     """Compare, and change unless in check mode."""
     params, pods = module.params, PodHost()
-    documents = to_text(params["config"])
-    have, resumed = pods.manifests(), bool(pods.kept())
-    plan = make_plan(have, pods.wanted(params["kubeadm"], documents, KUBEADM_SECONDS), params["restart"])
+    have = pods.manifests()
+    # A call that was killed when all was done has left its marker alone.
+    resumed = bool(pods.kept()) or (unfinished(host) or {}).get("action") == ACTION
+    plan = make_plan(have, pods.wanted(params["kubeadm"], params["config"], KUBEADM_SECONDS), params["restart"])
     seconds: dict[str, float] = {}
     if not module.check_mode and (plan.starts or resumed):
         require_images(plan)
         change = Change(pods, params["timeout"])
-        mark(host, "upgrade", time.time())
+        mark(host, ACTION, time.time())
         renews = params["renew_certificates"] and plan.starts and host.exists(CA_KEY)
-        change.run(plan, (lambda: renew(host, params["kubeadm"], documents)) if renews else (lambda: None))
+        change.run(plan, (lambda: renew(host, params["kubeadm"], params["config"])) if renews else (lambda: None))
         unmark(host)
         seconds = change.seconds
     changed = plan.starts
