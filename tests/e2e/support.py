@@ -123,7 +123,11 @@ class Site:
 
     def kubectl(self, *words: str) -> str:
         """kubectl on a control plane."""
-        return self.on("cp2", "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", *words)
+        return self.kubectl_from("cp2", *words)
+
+    def kubectl_from(self, node: str, *words: str) -> str:
+        """kubectl on this control plane, which asks through the VIP."""
+        return self.on(node, "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", *words)
 
 
 def _read(path: Path) -> dict[str, Any]:
