@@ -43,9 +43,8 @@ FLAG_SOURCES = {
     "kube-scheduler": ((MAIN, "cmd/kube-scheduler"), (MAIN, "pkg/scheduler"), *SERVER),
 }  # fmt: skip
 LITERAL = re.compile(r'\.\w*VarP?\([^"`;{}]*?,\s*"([a-z][a-z0-9-]+)"|\bregister\w*\(\w+, \w+, "([a-z][a-z0-9-]+)"')
-PLAIN = re.compile(
-    r'\.(?:Bool|String|Int\d*|Uint\d*|Duration|Float\d+|StringSlice|StringArray)\(\s*"([a-z][a-z0-9-]+)"'
-)
+KINDS = r"(?:Bool|String|StringSlice|StringArray|Int\d*|Uint\d*|Duration|Float\d+)"
+PLAIN = re.compile(rf'\.{KINDS}P?\(\s*"([a-z][a-z0-9-]+)"')
 NAMED = re.compile(r'\.\w*VarP?\([^"`;{}]*?,\s*(\w+)\s*,')
 CONSTANT = re.compile(r'(\w+)\s*(?:string\s*)?=\s*"([a-z][a-z0-9-]+)"')
 GATES_FILE = "test/compatibility_lifecycle/reference/{}_feature_list.yaml"

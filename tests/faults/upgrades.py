@@ -44,8 +44,7 @@ class Point:
 
 
 # One upgrade, killed again and again: each run goes on from where the one before it was killed. In the order of the
-# run;
-# `nth` counts in the run that goes on, which begins with the node that is not done.
+# run; `nth` counts in the run that goes on, which begins with the node that is not done.
 SETTLE, PODS = r"TASK .*settle \| Restart the kubelet", r"TASK .*restart \| Start the static pods"
 DRAIN = r"TASK .*roll_node \| Cordon and drain"
 POINTS = (
