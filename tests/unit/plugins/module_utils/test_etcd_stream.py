@@ -99,8 +99,8 @@ def test_the_file_is_private_from_its_creation_and_a_full_disk_has_words(tmp_pat
     assert file.read_bytes() == b"abc"
 
     def full() -> Iterator[bytes]:
+        yield b"abc"
         raise OSError(28, "No space left on device")
-        yield b""
 
     with pytest.raises(CommandError, match="No space left"):
         store.write(str(tmp_path / "other"), full())
