@@ -210,7 +210,8 @@ def apply(io: Io, plan: Plan, seconds: float) -> Done:
             same = compare(io, plan.origin, told, drill(io, file, told, work), seconds)
         path = plan.place(told.revision if told else plan.origin.revision)
         io.store.place(file, path)
-    io.store.remove(plan.surplus)
+    # Two of one revision in one second have one name.
+    io.store.remove([name for name in plan.surplus if name != os.path.basename(path)])
     return Done(path, contents, told, same)
 
 
