@@ -77,7 +77,8 @@ def _ask_plain(url: str) -> tuple[int | None, str]:
     try:
         with socket.create_connection((name.strip("[]"), int(port)), API_TIMEOUT) as stream:
             stream.sendall(f"GET /{rest} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode("ascii"))
-            return parse_status(stream.recv(512)), ""
+            status = parse_status(stream.recv(512))
+            return status, "" if status else "the answer is not HTTP"
     except (OSError, ValueError) as exc:
         return None, str(exc)
 

@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - Writes on the controller what an upgrade planned, did and found, as events while it runs, and as JSON and Markdown
     when it begins, fails or ends.
-  - With V(step) and V(failed) it fails when one of O(results) failed or its host was unreachable. So the steps of a node
-    end there, and the record says why and what is left.
+  - With V(step) and V(failed) it fails when one of O(results) failed or its host was unreachable, so that a node's
+    steps end there and the record says why, and what is left.
 author:
   - quorum.kubeadm contributors (@quorum-kubeadm)
 options:

@@ -264,13 +264,13 @@ def test_what_worked_is_kept_over_what_was_only_tried() -> None:
 
 def test_a_process_that_is_still_ending_is_waited_for_after_a_kill() -> None:
     """Its port answers, so it would be taken for the new one."""
-    kubelet = Kubelet(OLD)
+    kubelet, want = Kubelet(OLD), {**OLD, SCHEDULER: NEW[SCHEDULER]}
     kubelet.dies_after = 2
     with pytest.raises(Killed):
-        kubelet.bring(NEW)
-    assert kubelet.running == OLD
-    kubelet.bring(NEW)
-    assert kubelet.running == NEW
+        kubelet.bring(want)
+    assert (SCHEDULER in kubelet.files, SCHEDULER in kubelet.running) == (False, True)
+    kubelet.bring(want)
+    assert kubelet.running == want
 
 
 CHANGED = st.sets(st.sampled_from(COMPONENTS), min_size=1)
