@@ -12,11 +12,11 @@ from typing import Any
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import removals, report, upgrade_gates
+from ansible_collections.quorum.kubeadm.plugins.module_utils import kube_upgrade, removals, report, upgrade_gates
 from ansible_collections.quorum.kubeadm.plugins.module_utils.findings import Finding
 from ansible_collections.quorum.kubeadm.plugins.module_utils.upgrade_facts import parse_upgrade
 from ansible_collections.quorum.kubeadm.plugins.module_utils.upgrade_plan import Inputs, Outcome, plan_text, review
-from ansible_collections.quorum.kubeadm.plugins.module_utils.version import known_version, parse_version
+from ansible_collections.quorum.kubeadm.plugins.module_utils.version import parse_version
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.hosts_read import problem_of
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
@@ -86,13 +86,12 @@ def inputs_of(given: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Inputs:
 def host_gates(inputs: Inputs, deprecated: list[Mapping[str, Any]], *, allow_deprecated: bool) -> list[Finding]:
     """What the hosts themselves speak against the upgrade: certificates, disks, what the target removed."""
     target = parse_version(inputs.version)
-    versions = [known_version(text) for text in inputs.cluster["api_versions_by_node"].values()]
-    running = min((one for one in versions if one), default=target)
-    findings = list(removals.deprecated_requests(deprecated, target, allow=allow_deprecated))
+    findings = kube_upgrade.deprecated_findings(deprecated, target, allow_deprecated=allow_deprecated)
+    findings += removals.find_in_configuration(inputs.cluster.get("cluster_configuration"), target)
     for name, node in inputs.hosts.items():
         facts = parse_upgrade(name, node)
         if facts is not None and name in (*inputs.control_planes, *inputs.workers):
-            findings += removals.find(facts, running, target)
+            findings += removals.find(facts, target)
             findings += upgrade_gates.judge(facts, now=datetime.now(timezone.utc))
     return findings
 

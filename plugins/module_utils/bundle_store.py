@@ -98,6 +98,18 @@ class Containerd:
         answer = self._call(["images", "label", ref, f"{PIN}=pinned"])
         self._require(answer, f"containerd could not pin {ref}", "look at `journalctl -u containerd`")
 
+    def unpin(self, ref: str) -> None:
+        """Leave an image to the kubelet's garbage collection: a label without a value is taken away."""
+        answer = self._call(["images", "label", ref, f"{PIN}="])
+        self._require(answer, f"containerd could not unpin {ref}", "look at `journalctl -u containerd`")
+
+    def used(self) -> list[str]:
+        """The images of this host's containers, running or ended: init containers run again with their pod."""
+        answer = self._call(["containers", "ls"])
+        self._require(answer, "containerd does not tell its containers", "start containerd, then run again")
+        rows = [line.split() for line in answer.out.splitlines()[1:]]
+        return sorted({row[1] for row in rows if len(row) > 2 and row[1] != "-"})
+
     def _call(self, words: list[str]) -> Result:
         return self.host.run([*self.base, *words], timeout=self.timeout)
 

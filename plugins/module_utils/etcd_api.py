@@ -13,7 +13,8 @@ import base64
 import http.client
 import json
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,8 +45,8 @@ def revision(answer: Answer) -> int:
     return number((answer.get("header") or {}).get("revision"))
 
 
-def tls_transport(ca: str, cert: str, key: str) -> Transport:
-    """A transport that proves who it is with a client certificate and trusts only this CA."""
+def tls_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
+    """Who we are, by a client certificate, and the only CA that is trusted."""
     try:
         context = ssl.create_default_context(cafile=ca)
         context.load_cert_chain(cert, key)
@@ -56,20 +57,32 @@ def tls_transport(ca: str, cert: str, key: str) -> Transport:
             found=str(exc),
             next_step="Run this on a host with an etcd member, as root, or name other files with ca, cert and key",
         ) from exc
+    return context
+
+
+@contextmanager
+def posted(context: ssl.SSLContext, url: str, body: bytes, timeout: float) -> Iterator[http.client.HTTPResponse]:
+    """The beginning of an answer, which may then be read piece by piece. Raises OSError when nothing answers."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise OSError(f"not an https URL: {url}")
+    connection = http.client.HTTPSConnection(parts.hostname, parts.port or 2379, timeout=timeout, context=context)
+    try:
+        connection.request("POST", parts.path, body, {"Content-Type": "application/json"})
+        yield connection.getresponse()
+    except http.client.HTTPException as exc:
+        raise OSError(f"not an answer in HTTP: {exc!r}") from exc
+    finally:
+        connection.close()
+
+
+def tls_transport(ca: str, cert: str, key: str) -> Transport:
+    """A transport that proves who it is with a client certificate and trusts only this CA."""
+    context = tls_context(ca, cert, key)
 
     def post(url: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname:
-            raise OSError(f"not an https URL: {url}")
-        connection = http.client.HTTPSConnection(parts.hostname, parts.port or 2379, timeout=timeout, context=context)
-        try:
-            connection.request("POST", parts.path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
+        with posted(context, url, body, timeout) as response:
             return response.status, response.read()
-        except http.client.HTTPException as exc:
-            raise OSError(f"not an answer in HTTP: {exc!r}") from exc
-        finally:
-            connection.close()
 
     return post
 

@@ -4,7 +4,7 @@
 """What an upgrade must know of a node: how its programs are started, its certificates, the room on its disks.
 
 Never a secret: of files with keys only the certificates are passed on, and command lines only of kubeadm's own
-components, which take no secrets as arguments.
+components, without the value of a flag that is a secret by its name.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ DISKS = ("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd")
 ARGUMENTS = re.compile(r"^\s*(?:export\s+)?KUBELET_[A-Z_]*ARGS=(.*)$", re.MULTILINE)
 # HTTP headers for static pods by URL: they may authenticate.
 SECRET_FIELDS = ("staticPodURLHeader",)
+# cAdvisor's flags, which the kubelet still has.
+SECRET_FLAG = re.compile(r"--?[a-z-]*(?:password|secret|token)")
 DELETED = " (deleted)"
 
 
@@ -65,7 +67,19 @@ def words(container: dict[str, Any]) -> list[str] | None:
     parts = [container.get("command") or [], container.get("args") or []]
     if not container or not all(isinstance(part, list) for part in parts):
         return None
-    return [str(word) for part in parts for word in part]
+    return without_secrets([str(word) for part in parts for word in part])
+
+
+def without_secrets(flags: list[str]) -> list[str]:
+    """The words of a command line, without the value of a flag that by its name is a secret."""
+    kept: list[str] = []
+    hidden = False
+    for word in flags:
+        is_flag = word.startswith("-")
+        if is_flag or not hidden:
+            hidden = bool(SECRET_FLAG.fullmatch(word.partition("=")[0]))
+            kept.append(word.partition("=")[0] if hidden else word)
+    return kept
 
 
 def parse_environment(text: str) -> list[str]:
@@ -79,7 +93,7 @@ def parse_environment(text: str) -> list[str]:
             flags += " ".join(shlex.split(value)).split()
         except ValueError:
             flags += value.split()
-    return flags
+    return without_secrets(flags)
 
 
 def read_static_pods(host: Host) -> dict[str, dict[str, Any]]:
@@ -123,7 +137,7 @@ def read_kubelet(host: Host, pid: int, version: str | None) -> dict[str, Any]:
         "environment": {path: parse_environment(text) for path, text in texts.items() if text is not None},
         "config": read_config(host),
         "config_present": host.exists(KUBELET_CONFIG),
-        "args": [word for word in line.split("\0") if word][1:],
+        "args": without_secrets([word for word in line.split("\0") if word][1:]),
         "running_version": running_version(host, pid, version) if pid else "",
     }
 

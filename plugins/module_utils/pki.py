@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from .errors import InputError, RefusedError
 
@@ -31,6 +32,8 @@ _KEY = re.compile(r"[0-9a-fA-F]{64}")
 _SEQUENCE, _VERSION, _EXTENSIONS = 0x30, 0xA0, 0xA3
 _ALTERNATIVE_NAMES = bytes.fromhex("0603551d11")
 _DNS_NAME, _IP_ADDRESS = 0x82, 0x87
+_BASIC_CONSTRAINTS, _TRUE = bytes.fromhex("0603551d13"), bytes.fromhex("0101ff")
+_UTC_TIME = 0x17
 
 
 def certificates(pem: str) -> list[bytes]:
@@ -68,15 +71,60 @@ def hash_of(der: bytes) -> str:
 
 def public_key_info(der: bytes) -> bytes:
     """The SubjectPublicKeyInfo of a certificate, in DER."""
+    fields, signed = _fields(der, 5)
+    return der[fields[-1].end : _element(der, fields[-1].end, signed.end, _SEQUENCE).end]
+
+
+def validity(der: bytes) -> tuple[datetime, datetime]:
+    """From when until when a certificate is valid."""
+    fields, _signed = _fields(der, 4)
+    times = [_time(der, one) for one in _children(der, fields[-1])]
+    if len(times) != 2:
+        raise InputError("The certificate is damaged", found=f"{len(times)} times of validity")
+    return times[0], times[1]
+
+
+def is_authority(der: bytes) -> bool:
+    """Whether a certificate may sign others."""
+    outer = _element(der, 0, len(der), _SEQUENCE)
+    signed = _element(der, outer.start, outer.end, _SEQUENCE)
+    for extension in _extensions(der, signed):
+        if der[extension.start : extension.end].startswith(_BASIC_CONSTRAINTS):
+            octets = _children(der, extension)[-1]
+            constraints = _element(der, octets.start, octets.end, _SEQUENCE)
+            return der[constraints.start : constraints.end].startswith(_TRUE)
+    return False
+
+
+def _fields(der: bytes, count: int) -> tuple[list[_Element], _Element]:
+    """The first fields of a certificate's signed part: serial number, algorithm, issuer, validity, subject."""
     outer = _element(der, 0, len(der), _SEQUENCE)
     signed = _element(der, outer.start, outer.end, _SEQUENCE)
     at = signed.start
     if der[at : at + 1] == bytes([_VERSION]):
         at = _element(der, at, signed.end).end
-    # Serial number, signature algorithm, issuer, validity, subject; then the key.
-    for _field in range(5):
-        at = _element(der, at, signed.end).end
-    return der[at : _element(der, at, signed.end, _SEQUENCE).end]
+    found: list[_Element] = []
+    for _field in range(count):
+        found.append(_element(der, at, signed.end))
+        at = found[-1].end
+    return found, signed
+
+
+def _time(der: bytes, element: _Element) -> datetime:
+    text = der[element.start : element.end].decode("ascii", "replace")
+    if der[element.head] == _UTC_TIME:
+        # RFC 5280: 50 to 99 are of the last century.
+        text = ("19" if text[:2] >= "50" else "20") + text
+    try:
+        return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise InputError("The certificate is damaged", found=f"no time at byte {element.start}") from None
+
+
+def _extensions(der: bytes, signed: _Element) -> list[_Element]:
+    holders = [one for one in _children(der, signed) if der[one.head] == _EXTENSIONS]
+    lists = [inner for holder in holders for inner in _children(der, holder)[:1]]
+    return [extension for inner in lists for extension in _children(der, inner)]
 
 
 def names_of(pem: str) -> frozenset[str]:
@@ -87,12 +135,10 @@ def names_of(pem: str) -> frozenset[str]:
     der = found[0]
     outer = _element(der, 0, len(der), _SEQUENCE)
     signed = _element(der, outer.start, outer.end, _SEQUENCE)
-    extensions = [one for one in _children(der, signed) if der[one.head] == _EXTENSIONS]
     names: set[str] = set()
-    for holder in extensions:
-        for extension in _children(der, _children(der, holder)[0]):
-            if der[extension.start : extension.end].startswith(_ALTERNATIVE_NAMES):
-                names |= _alternative_names(der, _children(der, extension)[-1])
+    for extension in _extensions(der, signed):
+        if der[extension.start : extension.end].startswith(_ALTERNATIVE_NAMES):
+            names |= _alternative_names(der, _children(der, extension)[-1])
     return frozenset(names)
 
 

@@ -51,6 +51,7 @@ class UpgradeNode:
     """What an upgrade must know of a host. certificates: path to PEM. disks: by directory."""
 
     host: str
+    cgroup: str = ""
     static_pods: Mapping[str, StaticPod] = field(default_factory=dict)
     kubelet: KubeletFacts = KubeletFacts()
     certificates: Mapping[str, str] = field(default_factory=dict)
@@ -106,6 +107,7 @@ def parse_upgrade(host: str, node: Mapping[str, Any]) -> UpgradeNode | None:
         return None
     return UpgradeNode(
         host=host,
+        cgroup=_text(node.get("cgroup")),
         static_pods={str(name): _pod(_map(pod)) for name, pod in _map(raw.get("static_pods")).items()},
         kubelet=_kubelet(_map(raw.get("kubelet"))),
         certificates={str(path): _text(pem) for path, pem in _map(raw.get("certificates")).items()},

@@ -90,7 +90,7 @@ def outdated_addons(cluster: Mapping[str, Any], version: str) -> tuple[str, ...]
     return tuple(
         name
         for name, addon in sorted(addons.items())
-        if name in wanted and not is_at(str(addon.get("image") or ""), wanted[name])
+        if name in wanted and addon and not is_at(str(addon.get("image") or ""), wanted[name])
     )
 
 

@@ -15,6 +15,13 @@ author:
 description:
   - Reads the cluster through the first endpoint that answers, and asks every endpoint for its version, all at once.
   - Changes nothing. Fails when no endpoint answers.
+options:
+  upgrade:
+    description:
+      - Also read what an upgrade must know, C(control_plane_pods), C(addons) and C(deprecated_apis).
+        The latter come from C(/metrics) of every endpoint that answers, all at once.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Runs the same in check mode, nothing is ever changed.
@@ -84,6 +91,25 @@ cluster:
     server_time:
       description: The API server's clock, in UTC.
       type: str
+    control_plane_pods:
+      description: "Node to component to image of the static pods, as the kubelets report them; null when not asked."
+      type: dict
+      sample: {cp1: {etcd: "registry.k8s.io/etcd:3.6.16-0"}}
+    addons:
+      description:
+        - C(coredns) and C(kube-proxy), each null where the cluster has none, otherwise C(image), C(wanted), C(updated)
+          and C(ready) (numbers of pods) and C(complete), true when all pods are new and ready. Null when not asked.
+      type: dict
+    deprecated_apis:
+      description:
+        - APIs that were asked for since the API servers were started, and are to be removed. C(group), C(version),
+          C(resource), C(subresource), C(removed_release), like V(1.37), empty when not decided, and C(endpoints),
+          those that were asked. Null when not asked.
+      type: list
+      elements: dict
+    metrics_errors:
+      description: Endpoints whose C(/metrics) could not be read, and why; C(deprecated_apis) lacks theirs.
+      type: dict
 """
 
 from collections.abc import Callable
@@ -92,7 +118,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import kube_cluster, pki, tokens
+from ansible_collections.quorum.kubeadm.plugins.module_utils import kube_cluster, kube_upgrade, pki, tokens
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import (
     ARGUMENTS,
@@ -105,10 +131,16 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import (
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubeconfig import load
 
 KUBEADM_CONFIG = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
+STATIC_PODS = {"labelSelector": "tier=control-plane"}
+SYSTEM_PODS = "/api/v1/namespaces/kube-system/pods"
+ADDONS = {
+    "coredns": ("Deployment", "/apis/apps/v1/namespaces/kube-system/deployments/coredns"),
+    "kube-proxy": ("DaemonSet", "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy"),
+}
 MOST_AT_ONCE = 16
 
 
-def version_of(api: KubeApi) -> dict[str, str]:
+def version_of(api: KubeApi) -> dict[str, Any]:
     """What one endpoint says it is, or why it does not."""
     try:
         return {"version": str(api.get("/version").get("gitVersion", "")).lstrip("v"), "error": ""}
@@ -116,10 +148,34 @@ def version_of(api: KubeApi) -> dict[str, str]:
         return {"version": "", "error": exc.found or str(exc)}
 
 
-def versions(urls: list[str], single: Callable[[str], KubeApi]) -> dict[str, dict[str, str]]:
+def metrics_of(api: KubeApi) -> dict[str, Any]:
+    """The deprecated APIs that one endpoint was asked for, or why that cannot be told."""
+    try:
+        answer = api.raw("GET", "/metrics")
+    except KubeadmError as exc:
+        return {"rows": [], "error": exc.found or str(exc)}
+    if answer.status != 200:
+        return {"rows": [], "error": f"{answer.status} {answer.reason}"}
+    return {"rows": kube_upgrade.parse_deprecated(answer.body.decode("utf-8", "replace")), "error": ""}
+
+
+def ask_all(
+    ask: Callable[[KubeApi], dict[str, Any]], urls: list[str], single: Callable[[str], KubeApi]
+) -> dict[str, dict[str, Any]]:
     """Ask all endpoints at the same time, each once."""
     with ThreadPoolExecutor(max_workers=min(MOST_AT_ONCE, len(urls))) as pool:
-        return dict(zip(urls, pool.map(lambda url: version_of(single(url)), urls)))
+        return dict(zip(urls, pool.map(lambda url: ask(single(url)), urls)))
+
+
+def read_upgrade(api: KubeApi, urls: list[str], single: Callable[[str], KubeApi]) -> dict[str, Any]:
+    """What an upgrade must know."""
+    told = ask_all(metrics_of, urls, single)
+    return {
+        "control_plane_pods": kube_upgrade.control_plane_pods(api.list(SYSTEM_PODS, STATIC_PODS)),
+        "addons": {name: kube_upgrade.addon(kind, api.find(path)) for name, (kind, path) in ADDONS.items()},
+        "deprecated_apis": kube_upgrade.merge_deprecated({url: answer["rows"] for url, answer in told.items()}),
+        "metrics_errors": {url: answer["error"] for url, answer in told.items() if answer["error"]},
+    }
 
 
 def read(api: KubeApi, ca_pem: str) -> dict[str, Any]:
@@ -136,16 +192,22 @@ def read(api: KubeApi, ca_pem: str) -> dict[str, Any]:
     }
 
 
-SPEC: dict[str, Any] = dict(ARGUMENTS)
+NOT_ASKED = dict.fromkeys(("control_plane_pods", "addons", "deprecated_apis", "metrics_errors"))
+SPEC: dict[str, Any] = {**ARGUMENTS, "upgrade": {"type": "bool", "default": False}}
 
 
 def call(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Ask one endpoint for everything, and every endpoint for its version."""
     config = load(params["kubeconfig"])
-    cluster = read(open_api(params, dry_run=check_mode), config.ca_pem)
+    api = open_api(params, dry_run=check_mode)
+    cluster = read(api, config.ca_pem)
     urls = params["endpoints"] or [config.server]
-    once = {**params, "timeout": 0}
-    cluster["api_versions"] = versions(urls, lambda url: open_api({**once, "endpoints": [url]}, dry_run=True))
+
+    def single(url: str) -> KubeApi:
+        return open_api({**params, "timeout": 0, "endpoints": [url]}, dry_run=True)
+
+    cluster["api_versions"] = ask_all(version_of, urls, single)
+    cluster.update(read_upgrade(api, urls, single) if params["upgrade"] else NOT_ASKED)
     return {"changed": False, "cluster": cluster}
 
 

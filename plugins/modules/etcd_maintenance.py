@@ -70,7 +70,10 @@ extends_documentation_fragment:
   - quorum.kubeadm.etcd_api
 attributes:
   check_mode:
-    description: Predicts the steps that a run takes. How far a compaction shrinks the data is only seen in a run.
+    description:
+      - Predicts the steps that a run takes. How far a compaction shrinks the data is only seen in a run.
+      - With O(action=auto), members that seem too full to be mended finish the last compaction and count their pages
+        anew, in check mode too. That changes no data.
     support: full
   diff_mode:
     description: Shows each member's sizes and alarms and which one leads, before and after.

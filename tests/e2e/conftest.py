@@ -14,16 +14,16 @@ import pytest
 from lab import nodes
 from lab import settings as lab_settings
 from tests.e2e.support import Site
-from tests.lanes import TEST_LAB
+from tests.lanes import KUBE_VERSION_BEFORE, TEST_LAB
 
 MACHINES = ("lb1", "lb2", "cp1", "cp2", "cp3", "w1", "w2")
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Seven blank machines."""
+    """Seven blank machines, for the version from which the last of the tests upgrades."""
     settings = lab_settings.load({**os.environ, "LAB_NAME": TEST_LAB})
-    made = Site(settings, MACHINES, Path(tmp_path_factory.mktemp("e2e")))
+    made = Site(settings, MACHINES, Path(tmp_path_factory.mktemp("e2e")), KUBE_VERSION_BEFORE)
     made.cluster.recreate()
     yield made
     nodes.down(settings)

@@ -24,6 +24,7 @@ from bench.cluster import Cluster
 from lab.podman import exec_argv
 from lab.settings import CHECKOUT, Settings
 from lab.shell import output
+from tests.lanes import KUBE_VERSION
 
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 MINUTES = 15
@@ -70,8 +71,9 @@ class Run:
 class Site:
     """The lab, and its inventory as the tests change it."""
 
-    def __init__(self, settings: Settings, names: Iterable[str], work: Path) -> None:
+    def __init__(self, settings: Settings, names: Iterable[str], work: Path, version: str = KUBE_VERSION) -> None:
         self.cluster = Cluster(settings, list(names), "e2e")
+        self.version = version
         self.settings = settings
         self.work = work
 
@@ -100,7 +102,15 @@ class Site:
                 "ANSIBLE_SSH_CONTROL_PATH_DIR": folder,
                 "ANSIBLE_NOCOLOR": "1",
             }
-            argv = [str(PLAYBOOK), playbook, "-i", str(inventory or self.inventory), *arguments]
+            argv = [
+                str(PLAYBOOK),
+                playbook,
+                "-i",
+                str(inventory or self.inventory),
+                "-e",
+                f"kube_version={self.version}",
+            ]
+            argv += arguments
             ended = subprocess.run(
                 [*argv, "-e", f"verify_output_file={verify}"], cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", timeout=60 * MINUTES, check=False,
@@ -113,7 +123,11 @@ class Site:
 
     def kubectl(self, *words: str) -> str:
         """kubectl on a control plane."""
-        return self.on("cp2", "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", *words)
+        return self.kubectl_from("cp2", *words)
+
+    def kubectl_from(self, node: str, *words: str) -> str:
+        """kubectl on this control plane, which asks through the VIP."""
+        return self.on(node, "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", *words)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from lab import settings as lab_settings
 from lab.debian import SUITES
 from lab.shell import say
 from tests.e2e.support import Site
-from tests.faults import colocated, etcd_truth, external_etcd, report
+from tests.faults import colocated, etcd_truth, external_etcd, report, upgrades
 from tests.faults.interrupted import POINTS, try_point
 from tests.faults.sources import Sources
 
@@ -72,6 +72,12 @@ def etcd_rows(_settings: lab_settings.Settings, work: Path, _args: argparse.Name
         yield asdict(row)
 
 
+def upgraded(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Upgrades under the prober: undisturbed, killed, stopped."""
+    for case in upgrades.Upgrades(Site(settings, upgrades.MACHINES, work)).steps():
+        yield asdict(case)
+
+
 CAMPAIGNS: dict[str, Campaign] = {
     "interrupted": interrupted,
     "colocated": together,
@@ -79,6 +85,7 @@ CAMPAIGNS: dict[str, Campaign] = {
     **{f"sources-{suite}": through_sources(suite) for suite in SUITES},
     "sources-broken": broken_sources,
     "etcd-truth": etcd_rows,
+    "upgrades": upgraded,
 }
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_api import text
 from tests.faults.etcd_ways import WAYS, Ways, breakable
 from tests.faults.etcd_writer import Writer
@@ -121,12 +120,7 @@ class Trial:
     def fault(self, name: str, way: str) -> None:
         """And large writes, which a full disk needs in order to be noticed."""
         others = [other for other in self.cluster.members if other not in (name, *self.ways.made)]
-
-        def write() -> None:
-            with suppress(KubeadmError):
-                self.cluster.put(others[0], f"large/{time.monotonic()}", 65536)
-
-        self.ways.make(name, way, write)
+        self.ways.make(name, way, lambda: self.cluster.put(others[0], f"large/{time.monotonic()}", 65536))
 
     def member_ids(self) -> list[str]:
         return sorted(f"{member['id']}{member['learner']}" for member in self.info()["members"])

@@ -139,6 +139,27 @@ def truth(data: Run) -> list[str]:
     ]
 
 
+def upgraded(data: Run) -> list[str]:
+    """Upgrades under the prober."""
+    rows = []
+    for run in data["runs"]:
+        seen = [f"{run['gap']:.2f}", f"{run['share']:.3%}", run["acknowledged"], f"{run['failed']} of {run['asked']}"]
+        watched = seen if run["asked"] else ["", "", "", ""]
+        rows.append([run["case"], f"{run['seconds']:.0f}", *watched, verdict(run["problem"], "well")])
+    return [
+        "## Upgrades",
+        "",
+        *about(data),
+        "2 load balancers, 3 control planes, 2 workers, from 1.35.4 to 1.36.3 with etcd 3.6.14 to 3.6.16. The API is "
+        "probed ten times a second through the VIP in six ways, and so is a Deployment of 2 replicas with a budget. "
+        "`gap` is the longest time in which one of the six had no success. SIGKILL goes to Ansible's whole process "
+        "group; what it had started on a host goes on there. The end is compared with that of the undisturbed "
+        "upgrade: versions, manifests, HAProxy's backends, cordons, add-ons.",
+        "",
+        *table(["case", "s", "API gap s", "failed", "writes", "workload failed", "result"], rows),
+    ]
+
+
 SECTIONS = {
     "interrupted": interrupted,
     "colocated": colocated,
@@ -146,6 +167,7 @@ SECTIONS = {
     **{f"sources-{suite}": sources for suite in SUITES},
     "sources-broken": broken,
     "etcd-truth": truth,
+    "upgrades": upgraded,
 }
 
 

@@ -9,6 +9,7 @@ import base64
 import functools
 import http.client
 import json
+import random
 import socket
 import ssl
 import subprocess
@@ -27,6 +28,10 @@ VERSION = next(iter(RELEASES))
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 10
+# Above what services have as their own.
+FIRST_PORT = 10_000
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_GIVEN: set[int] = set()
 # A test run that is killed leaves no server behind.
 END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 
@@ -38,10 +43,33 @@ def program(component: str, name: str) -> Path:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port that nobody listens on until its server starts.
+
+    It is given once, and it is none of those that the kernel gives to connections: one that the kernel chooses may be
+    chosen again, for another server or for a member's connection to its peer, before its own server is there.
+    """
+    for _try in range(1000):
+        port = random.choice(_usable())
+        if port not in _GIVEN and _free(port):
+            _GIVEN.add(port)
+            return port
+    raise AssertionError("no port is free")
+
+
+@functools.cache
+def _usable() -> list[int]:
+    low, high = (int(end) for end in EPHEMERAL.read_text().split())
+    every = range(FIRST_PORT, 65536)
+    return [port for port in every if not low <= port <= high] or list(every)
+
+
+def _free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 @dataclass

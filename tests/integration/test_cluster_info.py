@@ -47,6 +47,72 @@ scheduler: {}
 """
 
 
+MIRROR_POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "kube-scheduler-cp-info",
+        "namespace": "kube-system",
+        "labels": {"component": "kube-scheduler", "tier": "control-plane"},
+        "annotations": {"kubernetes.io/config.mirror": "abc"},
+    },
+    "spec": {
+        "nodeName": "cp-info",
+        "priority": 2000001000,
+        "priorityClassName": "system-node-critical",
+        "containers": [{"name": "kube-scheduler", "image": "registry.k8s.io/kube-scheduler:v1.36.3"}],
+    },
+}
+COREDNS = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "coredns", "namespace": "kube-system"},
+    "spec": {
+        "replicas": 2,
+        "selector": {"matchLabels": {"k8s-app": "kube-dns"}},
+        "template": {
+            "metadata": {"labels": {"k8s-app": "kube-dns"}},
+            "spec": {"containers": [{"name": "coredns", "image": "registry.k8s.io/coredns/coredns:v1.14.2"}]},
+        },
+    },
+}
+PODS_READY = {
+    "status": {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}
+}
+
+
+def test_what_an_upgrade_must_know(cluster: Cluster, module: Run) -> None:
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(MIRROR_POD))
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(COREDNS))
+    # v1 Endpoints are deprecated since 1.33, and no release is to remove them.
+    cluster.kubectl("get", "endpoints", "-A")
+    dead = f"https://{LOOPBACK}:{free_port()}"
+
+    info = module("cluster_info", endpoints=[cluster.url, dead], upgrade=True)["cluster"]
+    assert info["control_plane_pods"]["cp-info"] == {"kube-scheduler": "registry.k8s.io/kube-scheduler:v1.36.3"}
+    coredns = {"image": "registry.k8s.io/coredns/coredns:v1.14.2", "wanted": 2, "updated": 0, "ready": 0}
+    assert info["addons"] == {"coredns": {**coredns, "complete": False}, "kube-proxy": None}
+    assert {
+        "group": "",
+        "version": "v1",
+        "resource": "endpoints",
+        "subresource": "",
+        "removed_release": "",
+        "endpoints": [cluster.url],
+    } in info["deprecated_apis"]
+    assert list(info["metrics_errors"]) == [dead]
+
+    patch = ("patch", "deployment", "coredns", "-n", "kube-system", "--subresource=status", "-p")
+    cluster.kubectl(*patch, json.dumps(PODS_READY))
+    again = module("cluster_info", endpoints=[cluster.url], upgrade=True)["cluster"]
+    assert again["addons"]["coredns"]["complete"] is True
+    assert again["metrics_errors"] == {}
+
+    unasked = module("cluster_info", endpoints=[cluster.url])["cluster"]
+    assert unasked["control_plane_pods"] is unasked["addons"] is unasked["deprecated_apis"] is None
+    assert set(unasked) == set(info)
+
+
 def test_the_cluster_in_our_words(cluster: Cluster, module: Run) -> None:
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(NODE))
     cluster.kubectl("patch", "node", "cp-info", "--subresource=status", "-p", json.dumps(STATUS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,14 @@ def test_a_machine_without_data_begins_no_cluster_of_its_own() -> None:
     assert host.run("systemctl start etcd").rc != 0
     assert host.check_output("systemctl show etcd -P AssertResult") == "no"
     assert not host.file("/var/lib/etcd/member").exists
+
+
+def test_two_snapshots_are_kept_and_only_root_reads_them() -> None:
+    host = machine("etcd1")
+    directory = host.file("/var/backups/etcd")
+    assert (directory.user, directory.mode) == ("root", 0o700)
+    names = host.check_output("ls -A /var/backups/etcd").split()
+    assert len(names) == 2
+    for name in names:
+        assert re.fullmatch(r"etcd-kubernetes-r\d+-\d{8}T\d{6}Z\.db", name)
+        assert host.file(f"/var/backups/etcd/{name}").mode == 0o600

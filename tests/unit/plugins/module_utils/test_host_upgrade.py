@@ -135,6 +135,19 @@ def test_environment_files(text: str, flags: list[str]) -> None:
     assert subject.parse_environment(text) == flags
 
 
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["--storage-driver-password=x", "--v=2"], ["--storage-driver-password", "--v=2"]),
+        (["--storage-driver-password", "x", "--v", "2"], ["--storage-driver-password", "--v", "2"]),
+        (["--storage-driver-password", "--v=2"], ["--storage-driver-password", "--v=2"]),
+        (["--token-auth-file=/x", "--oidc-client-id", "a"], ["--token-auth-file=/x", "--oidc-client-id", "a"]),
+    ],
+)
+def test_the_value_of_a_secret_flag_is_not_told(words: list[str], kept: list[str]) -> None:
+    assert subject.without_secrets(words) == kept
+
+
 @given(st.text())
 def test_an_environment_file_may_hold_anything(text: str) -> None:
     assert isinstance(subject.parse_environment(text), list)

@@ -28,6 +28,7 @@ from ansible_collections.quorum.kubeadm.plugins.modules.certificate_key import o
 from tests.integration.certificates import Authority
 
 KEY = bytes(range(32))
+SIGNER = ec.generate_private_key(ec.SECP256R1())
 KINDS: dict[str, Callable[[], rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey]] = {
     "rsa": lambda: rsa.generate_private_key(65537, 2048),
     "ecdsa": lambda: ec.generate_private_key(ec.SECP384R1()),
@@ -80,6 +81,35 @@ def test_damage_is_an_error_in_words_never_a_crash(noise: bytes, at: int) -> Non
     whole = certificate_der()
     with contextlib.suppress(InputError):
         assert pki.hash_of(whole[:at] + noise).startswith("sha256:")
+
+
+@given(
+    st.datetimes(datetime.datetime(1951, 1, 1), datetime.datetime(2150, 1, 1)),
+    st.integers(1, 10**9),
+    st.sampled_from([True, False, None]),
+)
+def test_validity_and_kind(start: datetime.datetime, seconds: int, authority: bool | None) -> None:
+    begin = start.replace(microsecond=0, tzinfo=datetime.timezone.utc)
+    end = begin + datetime.timedelta(seconds=seconds)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(SIGNER.public_key())
+    builder = builder.serial_number(1).not_valid_before(begin).not_valid_after(end)
+    if authority is not None:
+        names = x509.SubjectAlternativeName([x509.DNSName("a")])
+        builder = builder.add_extension(names, critical=False)
+        builder = builder.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+    der = builder.sign(SIGNER, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    assert pki.validity(der) == (begin, end)
+    assert pki.is_authority(der) is bool(authority)
+
+
+@given(st.binary(max_size=200), st.integers(0, 400))
+def test_a_damaged_certificate_has_no_validity(noise: bytes, at: int) -> None:
+    whole = certificate_der()
+    with contextlib.suppress(InputError):
+        assert len(pki.validity(whole[:at] + noise)) == 2
+    with contextlib.suppress(InputError):
+        assert pki.is_authority(whole[:at] + noise) in (True, False)
 
 
 def certificate_der(known: list[bytes] = []) -> bytes:  # noqa: B006 - made once on purpose
