@@ -15,6 +15,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.upgrade_order impor
     Order,
     Target,
 )
+from ansible_collections.quorum.kubeadm.plugins.module_utils.upgrade_plan import Inputs
 
 OLD, NEW = "1.35.4", "1.36.3"
 OLD_ETCD, NEW_ETCD = "3.6.14", "3.6.16"
@@ -51,6 +52,63 @@ def etcd(names: Iterable[str], leader: str = "", down: Iterable[str] = (), versi
 
 
 PLANES = ("cp1", "cp2", "cp3")
+
+
+def told_cluster(version: str) -> dict[str, Any]:
+    """cluster_info's `cluster`, as far as an upgrade reads it."""
+    coredns = {OLD: "1.13.1", NEW: "1.14.2"}[version]
+    names = (*PLANES, "w1")
+    return {
+        "nodes": [
+            {"name": name, "ready": True, "kubelet_version": version, "cordoned": False, "unschedulable": False}
+            for name in names
+        ],
+        "api_versions": {f"https://{name}:6443": {"version": version, "error": ""} for name in PLANES},
+        "addons": {
+            "coredns": {"image": f"registry.k8s.io/coredns/coredns:v{coredns}", "complete": True},
+            "kube-proxy": {"image": f"registry.k8s.io/kube-proxy:v{version}", "complete": True},
+        },
+        "deprecated_apis": [],
+    }
+
+
+def told_etcd(version: str) -> dict[str, Any]:
+    """etcd_info's result."""
+    tag = NEW_ETCD if version == NEW else OLD_ETCD
+    members = [
+        {"id": f"id-{name}", "name": name, "peer_urls": [], "healthy": True, "leader": name == "cp1", "version": tag}
+        for name in PLANES
+    ]
+    return {"changed": False, "etcd": {"cluster_id": "1", "members": members}}
+
+
+def told_hosts(version: str) -> dict[str, dict[str, Any]]:
+    """node_info's `node` of every node."""
+    tag = NEW_ETCD if version == NEW else OLD_ETCD
+    kubernetes = {name: {"manifests": images(version, tag), "marker": None} for name in PLANES}
+    return {name: {"kubernetes": kubernetes.get(name, {"manifests": {}, "marker": None})} for name in (*PLANES, "w1")}
+
+
+def told_balancer() -> dict[str, Any]:
+    """lb_backend's result."""
+    server = {"status": "UP", "admin": "ready", "up": True, "sessions": 1, "check": "L7OK"}
+    return {"changed": False, "answered": True, "servers": {name: dict(server) for name in PLANES}, "backends_up": 3}
+
+
+def told_inputs(version: str = OLD, **more: Any) -> Inputs:
+    """What the modules tell of a cluster that is well at a version."""
+    cluster = told_cluster(version)
+    made = Inputs(
+        version=NEW,
+        control_planes=PLANES,
+        workers=("w1",),
+        hosts=told_hosts(version),
+        away={},
+        cluster={**cluster, "api_versions_by_node": dict.fromkeys(PLANES, version)},
+        etcd=told_etcd(version),
+        balancers={name: told_balancer() for name in ("lb1", "lb2")},
+    )
+    return replace(made, **more)
 
 
 @dataclass
