@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -141,9 +141,9 @@ def world_in_place_of_the_host(monkeypatch: pytest.MonkeyPatch) -> World:
         world.log.append("lock")
         yield 7
 
-    have: Callable[..., Any] = lambda *_words: SimpleNamespace(  # noqa: E731
-        images=lambda: {ref: Image("sha256:0", True) for ref in world.images}
-    )
+    def have(*_words: Any) -> SimpleNamespace:
+        return SimpleNamespace(images=lambda: {ref: Image("sha256:0", True) for ref in world.images})
+
     monkeypatch.setattr(subject, "PodHost", lambda: world.pods)
     monkeypatch.setattr(subject, "KubeadmHost", world.node)
     monkeypatch.setattr(subject, "Containerd", have)
