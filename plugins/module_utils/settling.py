@@ -32,7 +32,8 @@ def node_lacks(node: Mapping[str, Any], version: str, since: float) -> list[str]
     """Why the Node object is not that of a kubelet of this version which has reported since then (epoch)."""
     status = node.get("status") or {}
     runs = str((status.get("nodeInfo") or {}).get("kubeletVersion") or "").lstrip("v")
-    ready = next((entry for entry in status.get("conditions") or [] if entry.get("type") == "Ready"), {})
+    conditions: list[Mapping[str, Any]] = status.get("conditions") or []
+    ready: Mapping[str, Any] = next((entry for entry in conditions if entry.get("type") == "Ready"), {})
     lacks = []
     if runs != version:
         lacks.append(f"the node's kubelet is {runs or 'unknown'}, not {version}")
@@ -91,7 +92,9 @@ def settle(
     Returns the seconds until the good time began. CommandError with what was lacking last when it does not come.
     """
     began = clock()
-    since, before, lacks = began, None, ("nothing was seen",)
+    since = began
+    before: Mapping[str, tuple[int, ...]] | None = None
+    lacks: tuple[str, ...] = ("nothing was seen",)
     while True:
         seen = look()
         now = clock()
