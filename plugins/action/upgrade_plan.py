@@ -37,7 +37,7 @@ SPEC: dict[str, Any] = {
     "external_etcd": {"type": "bool", "default": False},
     "etcd_tag": {"type": "str", "default": ""},
     "policy": {"type": "str", "choices": ["fail", "wait", "force"], "default": "fail"},
-    "until": {"type": "str", "default": ""},
+    "last": {"type": "str", "default": ""},
     "allow_downtime": {"type": "bool", "default": False},
     "allow_deprecated": {"type": "bool", "default": False},
 }
@@ -78,7 +78,7 @@ def inputs_of(given: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Inputs:
         external_etcd=given["external_etcd"],
         etcd_tag=given["etcd_tag"],
         policy=given["policy"],
-        until=given["until"],
+        until=given["last"],
         inventory=",".join(str(source) for source in task_vars.get("ansible_inventory_sources") or []),
         allow_downtime=given["allow_downtime"],
     )

@@ -69,7 +69,7 @@ options:
     type: str
     choices: [fail, wait, force]
     default: fail
-  until:
+  last:
     description: The last node of this run. Empty means all.
     type: str
     default: ""
@@ -136,7 +136,7 @@ def main() -> None:
             "external_etcd": {"type": "bool", "default": False},
             "etcd_tag": {"type": "str", "default": ""},
             "policy": {"type": "str", "choices": ["fail", "wait", "force"], "default": "fail"},
-            "until": {"type": "str", "default": ""},
+            "last": {"type": "str", "default": ""},
             "allow_downtime": {"type": "bool", "default": False},
             "allow_deprecated": {"type": "bool", "default": False},
         },

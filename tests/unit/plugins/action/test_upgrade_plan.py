@@ -95,6 +95,13 @@ def test_every_fatal_finding_is_in_the_message_and_the_plan_is_told_all_the_same
     assert f"Upgrade {OLD} -> {NEW}" in printed
 
 
+def test_a_canary_is_the_last_node(tmp_path: Path) -> None:
+    world = World()
+    world.arguments["last"] = "cp2"
+    _code, printed, result = world.play(tmp_path)
+    assert (result["plan"]["todo"], result["plan"]["later"]) == (["cp2"], ["cp3", "cp1", "w1"]), printed
+
+
 def test_the_target_is_reached(tmp_path: Path) -> None:
     _code, _printed, result = World(NEW).play(tmp_path)
     assert (result["findings"], result["plan"]["todo"], result["plan"]["addons"]) == ([], [], [])
