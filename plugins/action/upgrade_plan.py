@@ -13,6 +13,7 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import kube_upgrade, removals, report, upgrade_gates
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.findings import Finding
 from ansible_collections.quorum.kubeadm.plugins.module_utils.upgrade_facts import parse_upgrade
 from ansible_collections.quorum.kubeadm.plugins.module_utils.upgrade_plan import Inputs, Outcome, plan_text, review
@@ -108,10 +109,12 @@ class ActionModule(ActionBase):
         _validated, given = self.validate_argument_spec(SPEC)
         if given["cluster"].get("failed"):
             return result | {"failed": True, "msg": f"the cluster cannot be read: {given['cluster'].get('msg')}"}
-        inputs = inputs_of(given, task_vars or {})
-        deprecated = inputs.cluster.get("deprecated_apis") or []
-        gates = host_gates(inputs, deprecated, allow_deprecated=given["allow_deprecated"])
-        outcome = review(inputs, gates)
+        try:
+            inputs = inputs_of(given, task_vars or {})
+            deprecated = inputs.cluster.get("deprecated_apis") or []
+            outcome = review(inputs, host_gates(inputs, deprecated, allow_deprecated=given["allow_deprecated"]))
+        except KubeadmError as exc:
+            return result | {"failed": True, **exc.result()}
         self._show(outcome, len(inputs.hosts) + len(inputs.away))
         findings = [finding.as_dict() for finding in outcome.findings]
         result.update(changed=False, findings=findings, plan=outcome.as_dict())

@@ -73,6 +73,10 @@ def _epoch(text: Any) -> float:
         return 0.0
 
 
+def _replaced(before: Mapping[str, tuple[int, ...]], now: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    return tuple(f"{name} was started again" for name in sorted(now) if name in before and now[name] != before[name])
+
+
 def settle(
     look: Callable[[], Seen],
     stable: float,
@@ -91,9 +95,11 @@ def settle(
     while True:
         seen = look()
         now = clock()
-        if seen.lacks or seen.processes != before:
+        lacks = seen.lacks or _replaced(before or {}, seen.processes) or lacks
+        if seen.lacks:
+            before = None
+        elif seen.processes != before:
             since, before = now, seen.processes
-        lacks = seen.lacks or lacks
         if not seen.lacks and now - since >= stable:
             return round(since - began, 1)
         if now - began >= timeout + (0 if seen.lacks else stable):

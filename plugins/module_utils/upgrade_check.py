@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import skew
 from .findings import Finding, fatal, warning
@@ -82,15 +82,27 @@ def _versions(case: Case) -> list[Finding]:
     oldest = min((one for node in case.control_planes if (one := known_version(node.api))), default=None)
     for node in case.nodes:
         kubelet = known_version(node.kubelet)
-        if kubelet is None:
-            continue
-        verdict = skew.kubelet_with_api(kubelet, wanted)
-        if verdict.allowed and oldest and kubelet > oldest and kubelet.minors_after(oldest) > 0:
-            verdict = skew.kubelet_with_api(kubelet, oldest)
-        if not verdict.allowed:
-            step = f"upgrade its kubelet with the path of the cluster first; {AGAIN}"
-            findings.append(fatal(node.name, "skew", verdict.reason, step))
+        # A control plane's kubelet is upgraded with its own API server, while others are older yet.
+        beside = known_version(node.api) if node.is_control_plane else oldest
+        if kubelet:
+            findings += _kubelet(node.name, kubelet, wanted, beside)
     return findings + _etcd_versions(case, wanted)
+
+
+def _kubelet(name: str, kubelet: Version, wanted: Version, beside: Version | None) -> Iterable[Finding]:
+    """wanted: where it would go. beside: the API server that it works with now."""
+    newer = skew.kubelet_with_api(kubelet, beside) if beside and kubelet.minors_after(beside) > 0 else skew.YES
+    behind = skew.kubelet_with_api(kubelet, wanted)
+    if kubelet > wanted:
+        found = f"{wanted} is older than the kubelet ({kubelet}), which runs: Kubernetes cannot be downgraded"
+        yield fatal(name, "skew", found, f"set kube_version to {kubelet} or newer, {AGAIN}")
+    elif not newer.allowed:
+        step = f"bring the kubelet back to {beside}: its package or program, then systemctl restart kubelet; {AGAIN}"
+        yield fatal(name, "skew", newer.reason, step)
+    elif not behind.allowed:
+        path = skew.upgrade_path(kubelet, wanted)
+        step = f"upgrade this node first, one version after another: {' -> '.join(path[:-1])}; {AGAIN}"
+        yield fatal(name, "skew", behind.reason, step)
 
 
 def _path(case: Case, wanted: Version) -> Iterable[Finding]:
@@ -104,7 +116,11 @@ def _path(case: Case, wanted: Version) -> Iterable[Finding]:
         verdict = skew.upgrade(running, wanted)
         if not verdict.allowed:
             commands = [skew.upgrade_command(step, case.inventory) for step in verdict.path]
-            step = f"go {' -> '.join(verdict.path)}: {', then '.join(commands)}" if verdict.path else f"set {running}"
+            step = (
+                f"go {' -> '.join(verdict.path)}: {', then '.join(commands)}"
+                if verdict.path
+                else (f"set kube_version to {running} or newer, {AGAIN}")
+            )
             yield fatal(", ".join(names), "version", f"the API server: {verdict.reason}", step)
 
 
@@ -153,11 +169,14 @@ def _etcd(case: Case) -> list[Finding]:
     if not case.etcd.members:
         return [fatal("", "etcd", f"etcd cannot be seen: {case.silent or 'no member answered'}", f"mend it, {AGAIN}")]
     reasons: dict[str, list[str]] = {}
+    # A member that an unfinished run has stopped comes back before another one is touched, or the run stops there.
+    begun = {node.name for node in case.nodes if node.begun}
+    etcd = Cluster(tuple(replace(m, healthy=m.healthy or m.name in begun, leader=False) for m in case.etcd.members))
     for node in case.todo:
-        member = _member(case.etcd, node.name)
+        member = _member(etcd, node.name)
         if member is None or not node.is_control_plane:
             continue
-        gate = restart_gate(case.etcd.without_leader(), member.id, allow_downtime=case.allow_downtime)
+        gate = restart_gate(etcd, member.id, allow_downtime=case.allow_downtime)
         for reason in gate.reasons:
             reasons.setdefault(reason.replace(str(member), "the member that restarts"), []).append(node.name)
     if not case.target.etcd and not case.etcd.has_quorum:

@@ -149,10 +149,13 @@ def arrange(nodes: Sequence[NodeState], target: Target, etcd: Cluster, until: st
 
 
 def _cut(order: Order, until: str) -> Order:
-    """Only up to and including this node."""
-    if not until or until not in order.todo:
+    """Only up to and including this node: none at all when it is done. What only comes back into service comes back."""
+    if until in order.done:
+        kept = set(order.finishing)
+    elif until in order.todo:
+        kept = {*order.finishing, *order.todo[: order.todo.index(until) + 1]}
+    else:
         return order
-    kept = set(order.todo[: order.todo.index(until) + 1])
     return replace(
         order,
         control_planes=tuple(name for name in order.control_planes if name in kept),

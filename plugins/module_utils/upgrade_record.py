@@ -40,10 +40,14 @@ def record(events: Sequence[Event]) -> dict[str, Any]:
         "after": _running(ended.get("after") or {}) if ended else {},
         "done_before": plan.get("done", []),
         "findings": begun.get("findings", []),
-        "snapshot": next((event["told"] for event in events if event.get("step") == "snapshot"), ""),
+        "snapshot": next((step["told"] for step in events if _is_snapshot(step)), ""),
         "steps": _steps(events, began),
         "availability": ended.get("availability") if ended else None,
     }
+
+
+def _is_snapshot(event: Event) -> bool:
+    return bool(event["event"] == "step" and event["step"] == "snapshot")
 
 
 def _running(after: Mapping[str, Any]) -> dict[str, dict[str, str]]:

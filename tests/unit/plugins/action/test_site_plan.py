@@ -18,7 +18,6 @@ from ansible_collections.quorum.kubeadm.plugins.action.site_plan import (
     authority_of,
     version_of,
 )
-from ansible_collections.quorum.kubeadm.plugins.plugin_utils.hosts_read import problem_of
 from tests.unit.preflight_world import CA, CLUSTER, World, blank, existing
 
 ROOT = Path(__file__).parents[4]
@@ -195,19 +194,3 @@ def test_the_ca_of_an_old_kubeconfig_does_not_count(tmp_path: Path, monkeypatch:
     cluster = {**PORTS, "kube_kubeconfig": kubeconfig(tmp_path)}
     assert ask_cluster(cluster, HOSTS, {}) == {}
     assert ask_cluster({**cluster, "kube_api_via": "cp1"}, HOSTS, {}) == {"ca_pem": CA}
-
-
-@pytest.mark.parametrize(
-    ("facts", "away", "words"),
-    [
-        ({}, True, "did not run"),
-        ({"unreachable": True, "msg": "Failed to connect: no route to host"}, True, "no route"),
-        ({"unreachable": True, "msg": "Incorrect sudo password"}, False, "Incorrect sudo"),
-        ({"msg": "MODULE FAILURE", "module_stderr": "x\npython3: not found"}, False, "python3: not found"),
-        ({"msg": "a\n  b"}, False, "a b"),
-    ],
-)
-def test_fault_38_who_is_away_and_who_is_misconfigured(facts: dict[str, Any], away: bool, words: str) -> None:
-    unreachable, problem = problem_of(facts)
-    assert unreachable is away
-    assert words in problem

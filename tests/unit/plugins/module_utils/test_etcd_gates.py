@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import etcd_gates as subject
@@ -135,3 +137,32 @@ def test_a_control_plane_goes_with_the_member_that_runs_on_it(
     gate = subject.ask([sample(*healthy)], question)
     assert gate.allowed is not bool(reason)
     assert reason in "".join(gate.reasons)
+
+
+def led(leader: str) -> Sample:
+    seen = sample(True, True, True)
+    return replace(seen, members=tuple(replace(m, leader=m.name == leader) for m in seen.members))
+
+
+@pytest.mark.parametrize(
+    ("leader", "moves", "reason"),
+    [
+        ("cp1", False, '"cp1" is the leader: move the leadership first'),
+        ("cp1", True, ""),
+        ("cp2", False, ""),
+        ("cp2", True, ""),
+    ],
+)
+def test_the_leader_is_taken_down_when_its_leadership_moves_before(leader: str, moves: bool, reason: str) -> None:
+    question = subject.Question("take_down", "cp1", planes=PLANES, backends_up=3, moves_leader=moves)
+    assert subject.ask([led(leader)], question).reasons == ((reason,) if reason else ())
+
+
+def test_moving_the_leadership_moves_no_quorum() -> None:
+    question = subject.Question("take_down", "cp1", planes=PLANES, backends_up=3, moves_leader=True)
+    assert not subject.ask([sample(True, True, False)], question).allowed
+
+
+def test_a_leaders_restart_is_asked_after_its_leadership_moved() -> None:
+    question = subject.Question("restart", "cp1", moves_leader=True)
+    assert not subject.ask([led("cp1")], question).allowed

@@ -100,6 +100,69 @@ def test_only_what_is_left_is_planned(
     assert len(subject.make_plan(FakeNode(files), action, documents).steps) == steps
 
 
+UPGRADE = [{"kind": "UpgradeConfiguration", "apply": {}, "node": {"skipPhases": ["addon"]}}]
+
+
+@pytest.mark.parametrize(
+    ("action", "documents", "words"),
+    [
+        ("upload_all", INIT, "init phase upload-config all"),
+        ("upgrade_apply", UPGRADE, "upgrade apply --yes"),
+        ("upgrade_node", UPGRADE, "upgrade node"),
+        ("upgrade_addons", UPGRADE, "upgrade node phase addon all"),
+    ],
+)
+def test_the_steps_of_an_upgrade_run_on_nodes_that_are_there(
+    action: str, documents: list[dict[str, Any]], words: str
+) -> None:
+    """None of them tells that it is done, so each is run; none leaves a marker, as what it does can be repeated."""
+    node = FakeNode(CONTROL_PLANE_DONE)
+    run(node, action, documents)
+    [(argv, text)] = node.calls
+    assert argv == ["kubeadm", *words.split()]
+    assert json.loads(text)["kind"] == documents[0]["kind"]
+    if documents is UPGRADE:
+        assert json.loads(text) == UPGRADE[0]
+    assert not node.marker_while_running
+    assert subject.MARKER not in node.files
+    assert TOKEN not in " ".join(argv)
+    assert len(subject.make_plan(node, action, documents).steps) == 1
+
+
+@pytest.mark.parametrize("action", ["upload_all", "upgrade_apply", "upgrade_node", "upgrade_addons"])
+def test_a_step_of_an_upgrade_that_fails_is_told_without_the_kubelets_log(action: str) -> None:
+    node = FakeNode(CONTROL_PLANE_DONE, code=1, output=f"[upgrade] boom {TOKEN}")
+    with pytest.raises(CommandError, match="boom") as caught:
+        run(node, action, UPGRADE)
+    assert "kubelet says why" not in str(caught.value)
+    assert TOKEN not in str(caught.value)
+    assert caught.value.where.startswith("kubeadm ")
+
+
+def test_only_the_making_of_a_node_is_marked() -> None:
+    assert subject.MARKED == ("init", "join")
+    assert set(subject.MARKED) <= set(subject.STEPS)
+
+
+def test_an_unfinished_upgrade_of_the_pods_does_not_refuse_the_rest_of_it() -> None:
+    marked = {**CONTROL_PLANE_DONE, subject.MARKER: json.dumps({"action": "upgrade"})}
+    node = FakeNode(marked)
+    run(node, "upgrade_node", UPGRADE)
+    assert json.loads(node.files[subject.MARKER])["action"] == "upgrade", "it is not ours to remove"
+    with pytest.raises(RefusedError, match="unfinished upgrade"):
+        subject.make_plan(node, "join", JOIN)
+
+
+def test_a_marker_is_private_and_goes() -> None:
+    node = FakeNode({})
+    subject.mark(node, "upgrade", 7.9)
+    assert subject.unfinished(node) == {"action": "upgrade", "started": 7}
+    assert node.modes[subject.MARKER] == 0o600
+    subject.unmark(node)
+    subject.unmark(node)
+    assert subject.unfinished(node) is None
+
+
 def test_the_marker_stands_while_kubeadm_runs_and_goes_after_success() -> None:
     node = FakeNode({})
     run(node, "join", JOIN)

@@ -127,6 +127,13 @@ def test_the_only_voter_may_be_restarted_although_it_leads() -> None:
     assert subject.restart_gate(cluster(1, 0, 1), "1", allow_downtime=True).allowed
 
 
+@pytest.mark.parametrize("leader", [0, 1, 3])
+def test_without_a_leader_everything_else_stays_the_same(leader: int) -> None:
+    led = cluster(3, 1, leader, LEARNER)
+    assert led.without_leader() == cluster(3, 1, 0, LEARNER)
+    assert any(m.leader for m in led.members) is bool(leader), "the cluster itself has not changed"
+
+
 def test_no_member_is_removed_that_leads_or_is_alone() -> None:
     assert "is the leader" in " ".join(subject.remove_gate(cluster(3, 0, 1), "1").reasons)
     assert "is the only voter" in " ".join(subject.remove_gate(cluster(1), "1").reasons)

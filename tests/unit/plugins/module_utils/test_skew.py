@@ -57,6 +57,44 @@ def test_fault_30_upgrade(running: str, wanted: str, allowed: bool) -> None:
     assert skew.upgrade(parse_version(running), parse_version(wanted)).allowed is allowed
 
 
+@pytest.mark.parametrize(
+    ("running", "wanted", "path", "reason"),
+    [
+        ("3.6.14", "3.6.16", (), ""),
+        ("3.6.16", "3.6.16", (), ""),
+        ("3.5.32", "3.6.16", (), ""),
+        ("3.5.20", "3.5.32", (), ""),
+        ("3.6.11", "3.7.0", (), ""),
+        ("3.4.30", "3.5.32", (), ""),
+        ("3.5.31", "3.6.16", ("3.5.32", "3.6.16"), "must be 3.5.32 or newer before it becomes 3.6.16"),
+        ("3.6.10", "3.7.0", ("3.6.11", "3.7.0"), "must be 3.6.11 or newer before it becomes 3.7.0"),
+        ("3.4.30", "3.6.16", ("3.5.x", "3.6.16"), "skips 1 minor version(s)"),
+        ("3.5.32", "3.7.0", ("3.6.x", "3.7.0"), "skips 1 minor version(s)"),
+        ("3.6.16", "3.6.14", None, "cannot be downgraded"),
+        ("3.6.16", "3.5.32", None, "cannot be downgraded"),
+    ],
+)
+def test_fault_30_etcd_upgrade(running: str, wanted: str, path: tuple[str, ...] | None, reason: str) -> None:
+    verdict = skew.etcd_upgrade(parse_version(running), parse_version(wanted))
+    assert verdict.allowed is (reason == "")
+    assert reason in verdict.reason
+    assert verdict.path == (path or ())
+
+
+ETCD = st.builds(Version, st.just(3), st.integers(4, 7), st.integers(0, 40))
+
+
+@given(ETCD, ETCD)
+def test_an_etcd_goes_up_by_one_minor_at_most(running: Version, wanted: Version) -> None:
+    verdict = skew.etcd_upgrade(running, wanted)
+    if verdict.allowed:
+        assert running <= wanted
+        assert wanted.minor - running.minor <= 1
+    else:
+        assert verdict.reason
+        assert not verdict.path or verdict.path[-1] == str(wanted)
+
+
 def test_site_gives_the_upgrade_command() -> None:
     verdict = skew.site(parse_version("1.35.4"), parse_version("1.36.3"), "hosts.yml")
     assert verdict.path == ("ansible-playbook playbooks/upgrade.yml -i hosts.yml -e kube_version=1.36.3",)
