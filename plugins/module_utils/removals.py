@@ -204,7 +204,7 @@ def _config(node: UpgradeNode, target: Version) -> Iterator[Finding]:
     for name in sorted(gone.keys() & config.keys()):
         found = f"{KUBELET_CONFIG} sets {name}, which kubelet {gone[name]} no longer has and ignores"
         yield warning(node.host, CHECK, found, fix)
-    v1_is_error = (target.major, target.minor) >= CGROUP_V1_ERROR
+    v1_is_error = node.kubelet.config is not None and (target.major, target.minor) >= CGROUP_V1_ERROR
     if v1_is_error and node.cgroup == "v1" and config.get("failCgroupV1") is not False:
         found = "the host has cgroup v1, with which kubelet 1.35 and newer do not start"
         step = "boot it with cgroup v2, or set failCgroupV1: false in kube_control_plane_kubelet_config and on the host"

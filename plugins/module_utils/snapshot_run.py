@@ -178,6 +178,8 @@ def drill(io: Io, path: str, told: Told, work: str) -> str:
 
 def compare(io: Io, origin: Origin, told: Told, restored: str, seconds: float) -> bool:
     """Whether the restored keys are those that the member has at that revision; False when that cannot be known."""
+    if told.revision < origin.revision:
+        return False
     own = io.tools.key_hash(restored)
     try:
         live = io.connect(origin.url).hash_kv(told.revision, seconds)
@@ -205,7 +207,7 @@ def apply(io: Io, plan: Plan, seconds: float) -> Done:
         contents = judge(io, file, plan.origin.url)
         if plan.verify != "none":
             told = io.tools.status(file)
-            require_new(plan.origin, told)
+            require_new(io, plan.origin, told)
         if plan.verify == "restore" and told:
             same = compare(io, plan.origin, told, drill(io, file, told, work), seconds)
         path = plan.place(told.revision if told else plan.origin.revision)
@@ -215,9 +217,13 @@ def apply(io: Io, plan: Plan, seconds: float) -> Done:
     return Done(path, contents, told, same)
 
 
-def require_new(origin: Origin, told: Told) -> None:
-    """Not older than what was there when it was asked for."""
-    if told.revision < origin.revision:
+def require_new(io: Io, origin: Origin, told: Told) -> None:
+    """Not older than what was there when it was asked for.
+
+    etcdutl tells the newest revision of which something is stored. Nothing is of a deletion that was compacted away, or
+    in a store that was never written to, which is at revision 1.
+    """
+    if told.revision < origin.revision and not io.connect(origin.url).compacted(origin.revision):
         raise RefusedError(
             "the snapshot is older than the data that it should hold",
             where=origin.url,

@@ -268,3 +268,14 @@ def test_after_a_compaction_the_restored_keys_are_still_the_members(one: EtcdClu
     one.api("cp1").compact(now(one) - 1)
     done = well(ask(one, path=str(tmp_path / "new" / "one.db"), verify="restore"))
     assert done["same_as_member"] is True
+
+
+def test_of_nothing_and_of_what_was_deleted_and_compacted_away(make: Make, tmp_path: Path) -> None:
+    cluster = make("cp1")
+    asked = {"path": str(tmp_path / "new" / "one.db"), "verify": "restore"}
+    assert well(ask(cluster, **asked))["total_keys"] == 0
+    for number in range(5):
+        cluster.put("cp1", f"/registry/{number}", 10)
+    cluster.api("cp1").call("kv/deleterange", {"key": "AA==", "range_end": "AA=="})
+    cluster.api("cp1").compact(now(cluster))
+    well(ask(cluster, **asked))

@@ -157,10 +157,11 @@ def test_an_api_that_is_no_longer_served(value: str, levels: list[str]) -> None:
         ("v1", {}, V134, 0),
         ("v2", {}, V135, 0),
         ("", {}, V135, 0),
+        ("v1", None, V135, 0),
     ],
 )
-def test_cgroup_v1(cgroup: str, config: dict[str, Any], target: Version, count: int) -> None:
-    node = UpgradeNode("w1", cgroup=cgroup, kubelet=KubeletFacts(config=config, config_present=True))
+def test_cgroup_v1(cgroup: str, config: dict[str, Any] | None, target: Version, count: int) -> None:
+    node = UpgradeNode("w1", cgroup=cgroup, kubelet=KubeletFacts(config=config))
     assert len(subject.find(node, target)) == count
 
 
