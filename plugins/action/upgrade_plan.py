@@ -40,6 +40,8 @@ SPEC: dict[str, Any] = {
     "last": {"type": "str", "default": ""},
     "allow_downtime": {"type": "bool", "default": False},
     "allow_deprecated": {"type": "bool", "default": False},
+    "settings_only": {"type": "bool", "default": False},
+    "restart": LIST,
 }
 
 
@@ -81,6 +83,8 @@ def inputs_of(given: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Inputs:
         until=given["last"],
         inventory=",".join(str(source) for source in task_vars.get("ansible_inventory_sources") or []),
         allow_downtime=given["allow_downtime"],
+        settings_only=given["settings_only"],
+        restart=tuple(given["restart"]),
     )
 
 

@@ -19,6 +19,7 @@ from .versions import component
 
 CONTROL_PLANE, WORKER = "control_plane", "worker"
 DONE, FINISH, TODO = "done", "finish", "todo"
+RESTART = "take the settings of the inventory, restart what they change"
 SERVERS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
@@ -27,7 +28,8 @@ class NodeState:
     """What runs on a node now. Versions without "v", "" when unknown.
 
     images: static pod to image. api: what its own API server answers. cordoned: by us, which an unfinished run left;
-    out_of_service: load balancers that have it drained. interrupted: its static pods are being changed.
+    out_of_service: load balancers that have it drained. interrupted: its static pods are being changed. restart: it is
+    to be taken although it is at the target, for settings that changed.
     """
 
     name: str
@@ -39,6 +41,7 @@ class NodeState:
     cordoned: bool = False
     out_of_service: tuple[str, ...] = ()
     interrupted: bool = False
+    restart: bool = False
 
     @property
     def is_control_plane(self) -> bool:
@@ -107,7 +110,7 @@ def is_at(image: str, version: str) -> bool:
 
 def at_target(node: NodeState, target: Target) -> bool:
     """Whether everything that the upgrade changes on a node is at the target."""
-    if node.kubelet != target.version or not node.ready:
+    if node.restart or node.kubelet != target.version or not node.ready:
         return False
     if not node.is_control_plane:
         return True
@@ -169,11 +172,25 @@ def _steps(order: Order, nodes: Mapping[str, NodeState], target: Target, etcd: C
     for name in order.finishing:
         steps.append(Step(name, "comes back into service: it is at the target already"))
     total = sum(node.is_control_plane for node in nodes.values())
-    for name in order.control_planes:
-        steps += _control_plane_steps(nodes[name], target, etcd, total, first=name == order.first)
-    for name in order.workers:
-        steps += _worker_steps(nodes[name], target)
+    for name in (*order.control_planes, *order.workers):
+        if at_target(replace(nodes[name], restart=False), target):
+            steps += _restart_steps(nodes[name], total)
+        elif nodes[name].is_control_plane:
+            steps += _control_plane_steps(nodes[name], target, etcd, total, first=name == order.first)
+        else:
+            steps += _worker_steps(nodes[name], target)
     return tuple(steps)
+
+
+def _restart_steps(node: NodeState, total: int) -> list[Step]:
+    """For settings that changed, at the version that runs."""
+    if not node.is_control_plane:
+        return [Step(node.name, "cordon, drain"), Step(node.name, RESTART), Step(node.name, "stable, uncordon")]
+    return [
+        Step(node.name, "leave HAProxy, cordon, drain", left=f"{total - 1} of {total} API servers"),
+        Step(node.name, RESTART, left=f"{total - 1} of {total} API servers"),
+        Step(node.name, "stable, back into HAProxy, uncordon", left=f"{total} of {total} API servers"),
+    ]
 
 
 def _control_plane_steps(node: NodeState, target: Target, etcd: Cluster, total: int, *, first: bool) -> list[Step]:

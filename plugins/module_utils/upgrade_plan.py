@@ -25,6 +25,7 @@ INTERRUPTED = "upgrade"
 class Inputs:
     """What was read. hosts: name to node_info's `node`; away: name to why there is none. nodes, api_versions:
     cluster_info's. balancers: load balancer to lb_backend's result. drains: kube_drain's checked rows.
+    settings_only: no version changes; the nodes of `restart` are taken although they are at the target.
     """
 
     version: str
@@ -42,6 +43,8 @@ class Inputs:
     until: str = ""
     inventory: str = ""
     allow_downtime: bool = False
+    settings_only: bool = False
+    restart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def node_states(inputs: Inputs) -> tuple[NodeState, ...]:
                 cordoned=bool(shown[name].get("cordoned")),
                 out_of_service=out.get(name, ()),
                 interrupted=facts.marker == INTERRUPTED,
+                restart=name in inputs.restart,
             )
         )
     return tuple(states)
@@ -171,11 +175,28 @@ def review(inputs: Inputs, more: Sequence[Finding] = ()) -> Outcome:
         allow_downtime=inputs.allow_downtime,
     )
     order = arrange(nodes, target, etcd, inputs.until)
-    findings = [*_unknown_until(inputs, nodes), *check(case)]
+    findings = [*_unknown_until(inputs, nodes), *_restarts(inputs, nodes), *check(case)]
     if order.todo or order.later:
         findings += [*more, *blocked(inputs.drains, order.todo, inputs.policy)]
     addons = () if order.later else outdated_addons(inputs.cluster, inputs.version)
     return Outcome(order, tuple(sorted(findings)), nodes, target, addons)
+
+
+def _restarts(inputs: Inputs, nodes: Sequence[NodeState]) -> list[Finding]:
+    """A restart for settings is none for versions, and takes only nodes that are there."""
+    names = {node.name for node in nodes}
+    findings = [
+        fatal("", "restart", f'"{name}" is no node of the cluster', f"name nodes of {', '.join(sorted(names))}")
+        for name in inputs.restart
+        if name not in names
+    ]
+    for node in nodes if inputs.settings_only else ():
+        other = {version for version in (node.api, node.kubelet) if version not in ("", inputs.version)}
+        if other:
+            found = f"{', '.join(sorted(other))} runs there, and kube_version is {inputs.version}"
+            step = "set kube_version to what runs, or upgrade: playbooks/upgrade.yml"
+            findings.append(fatal(node.name, "restart", found, step))
+    return findings
 
 
 def _unknown_until(inputs: Inputs, nodes: Sequence[NodeState]) -> list[Finding]:

@@ -81,6 +81,15 @@ options:
     description: Whether the upgrade goes on although clients ask for APIs that the version removed.
     type: bool
     default: false
+  settings_only:
+    description: Whether no version changes in this run. Then O(version) has to be what runs everywhere.
+    type: bool
+    default: false
+  restart:
+    description: With O(settings_only), the nodes to take, although they are at the version.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Changes nothing on any host in either mode.
@@ -139,6 +148,8 @@ def main() -> None:
             "last": {"type": "str", "default": ""},
             "allow_downtime": {"type": "bool", "default": False},
             "allow_deprecated": {"type": "bool", "default": False},
+            "settings_only": {"type": "bool", "default": False},
+            "restart": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
