@@ -138,10 +138,11 @@ class Faults:
 
 
 @contextlib.contextmanager
-def probing(cluster: Cluster, out: Path) -> Iterator[None]:
-    """The prober runs until the block ends, then reads its objects a last time."""
+def probing(cluster: Cluster, out: Path, rate: float = 10.0) -> Iterator[None]:
+    """The prober runs, so often a second, until the block ends, then reads its objects a last time."""
     shutil.rmtree(out, ignore_errors=True)
     argv = [sys.executable, "-m", "lab", "probe", "--kubeconfig", str(cluster.kubeconfig), "--out", str(out)]
+    argv += ["--rate", str(rate)]
     with subprocess.Popen(
         [*argv, "--seconds", "0"], cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as prober:

@@ -17,10 +17,10 @@ from typing import Any
 from bench.faults import probing, report
 from lab.probefiles import SUMMARY
 from tests.e2e.support import Site
-from tests.e2e.workload import Workload
+from tests.e2e.workload import RATE, Workload
 
 # How often the prober's files are judged while it runs, so that the record of an upgrade can take it in.
-JUDGED_SECONDS = 5.0
+JUDGED_SECONDS = 30.0
 
 
 @dataclass
@@ -51,8 +51,8 @@ class Watched:
 
 
 @contextmanager
-def watched(site: Site, workload: Workload, name: str) -> Iterator[Watched]:
-    """Ask the API and the workload until the block ends."""
+def watched(site: Site, workload: Workload, name: str, rate: float = RATE) -> Iterator[Watched]:
+    """Ask the API, so often a second, and the workload until the block ends."""
     out = site.cluster.work / "probes" / name
     shutil.rmtree(out, ignore_errors=True)
     seen, ended = Watched(out), threading.Event()
@@ -64,7 +64,7 @@ def watched(site: Site, workload: Workload, name: str) -> Iterator[Watched]:
     client = workload.ask()
     judging = threading.Thread(target=judge, daemon=True)
     try:
-        with probing(site.cluster, out):
+        with probing(site.cluster, out, rate):
             judging.start()
             yield seen
             seen.shop = workload.told()

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.quorum.kubeadm.plugins.filter.etcd_seen import AGAIN, BEFORE, etcd_seen
+import pytest
+
+from ansible_collections.quorum.kubeadm.plugins.filter.etcd_seen import (
+    AGAIN,
+    BEFORE,
+    etcd_seen,
+    etcd_upgrade_refusal,
+)
 
 TOLD = {"etcd": {"voters": 3}}
 
@@ -26,3 +33,22 @@ def test_nobody_told() -> None:
 
 def test_what_was_told_before_a_change_is_not_used() -> None:
     assert etcd_seen(["cp1"], {"cp1": look(TOLD), "w1": {AGAIN: {"node": {}}}}) == {}
+
+
+def members(*versions: str, sick: str = "") -> dict[str, Any]:
+    names = [f"etcd{number}" for number, _ in enumerate(versions, 1)]
+    return {"members": [{"name": n, "id": n, "version": v, "healthy": n != sick} for n, v in zip(names, versions)]}
+
+
+@pytest.mark.parametrize(
+    ("etcd", "words"),
+    [
+        (members("3.6.14", "3.6.16", "3.6.14"), ""),
+        (members("3.6.14", "3.6.14", "3.6.14", sick="etcd2"), "etcd2 is not healthy"),
+        (members("3.5.24", "3.6.14"), "3.5.32 -> 3.6.16"),
+        (members("3.7.0"), "cannot be downgraded"),
+    ],
+)
+def test_what_speaks_against_an_upgrade_of_etcd_is_told_with_the_way(etcd: dict[str, Any], words: str) -> None:
+    refusal = etcd_upgrade_refusal(etcd, "1.36.3")
+    assert (words in refusal) if words else refusal == ""
