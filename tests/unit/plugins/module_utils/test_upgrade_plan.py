@@ -187,3 +187,26 @@ def test_the_plan_for_a_person() -> None:
     assert first.split("  ")[-1].strip() == "2 of 3 API servers"
     assert "etcd 2 of 3 voters, 0 may fail" in text
     assert plan_text(review(inputs(NEW))).count("\n") == 0
+
+
+def test_settings_are_taken_to_the_nodes_that_are_named_and_to_no_other() -> None:
+    outcome = review(inputs(NEW, settings_only=True, restart=("cp2", "w1")))
+    assert not outcome.is_fatal, outcome.findings
+    assert (outcome.order.control_planes, outcome.order.workers) == (("cp2",), ("w1",))
+    assert outcome.order.done == ("cp1", "cp3")
+    assert "take the settings of the inventory" in plan_text(outcome)
+    assert not any(step.before or step.after for step in outcome.order.steps)
+
+
+def test_without_a_node_to_restart_nothing_is_done() -> None:
+    assert review(inputs(NEW, settings_only=True)).order.todo == ()
+
+
+def test_a_restart_for_settings_never_changes_a_version() -> None:
+    found = review(inputs(OLD, settings_only=True, restart=("cp1",))).findings
+    assert any("1.35.4 runs there, and kube_version is 1.36.3" in item.found for item in found)
+
+
+def test_a_restart_of_somebody_unknown_is_refused() -> None:
+    found = review(inputs(NEW, settings_only=True, restart=("node10",))).findings
+    assert any('"node10" is no node' in item.found for item in found)
