@@ -118,6 +118,7 @@ class ActionModule(ActionBase):
             if event in ("failed", "done"):
                 given["left"] = upgrade_record.left(events_of(path))
                 given["problem"] = problem or given["told"]
+                given["after"] = upgrade_record.running(given["after"])
                 given["availability"] = availability_of(given["availability_file"])
             append(path, {"event": event, "at": time.time(), **{key: given[key] for key in KEPT[event]}})
             if event in ("begun", "failed", "done"):

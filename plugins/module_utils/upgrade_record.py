@@ -37,7 +37,7 @@ def record(events: Sequence[Event]) -> dict[str, Any]:
         "problem": ended.get("problem", "") if ended else "",
         "left": list(ended.get("left") or []) if ended else [],
         "before": plan.get("before", {}),
-        "after": _running(ended.get("after") or {}) if ended else {},
+        "after": ended.get("after", {}) if ended else {},
         "done_before": plan.get("done", []),
         "findings": begun.get("findings", []),
         "snapshot": next((step["told"] for step in events if _is_snapshot(step)), ""),
@@ -50,7 +50,7 @@ def _is_snapshot(event: Event) -> bool:
     return bool(event["event"] == "step" and event["step"] == "snapshot")
 
 
-def _running(after: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def running(after: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """node_info's `kubernetes` of each node, as the versions that run there."""
     return {
         node: {"kubelet": str(told.get("kubelet_version") or ""), **(told.get("manifests") or {})}

@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils.upgrade_record import left, markdown, moment, record
+from ansible_collections.quorum.kubeadm.plugins.module_utils.upgrade_record import (
+    left,
+    markdown,
+    moment,
+    record,
+    running,
+)
 
 # 2026-01-01T00:00:00Z
 AT = 1767225600.0
@@ -44,7 +50,7 @@ AFTER = {"cp2": {"kubelet_version": "1.36.3", "manifests": {"etcd": "etcd:3.6.16
 DONE = {
     "event": "done",
     "at": AT + 60.25,
-    "after": AFTER,
+    "after": running(AFTER),
     "availability": {"failed": 0, "longest_gap": 0.4},
     "left": [],
 }
