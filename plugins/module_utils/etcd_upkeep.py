@@ -75,7 +75,7 @@ def look(world: World, asked: Asked, inspect: Callable[[], Sample], compacted: C
         if not _hopeless(world.last, asked, compacted):
             break
         # To what was compacted already, which forgets nothing more.
-        finish_compaction(world, max(_target(world.last, asked), 1), [member.id for member, _ in _full(world.last)])
+        finish_compaction(world, max(_target(world.last, asked), 1), [row[0].id for row in _full(world.last)])
         world.sample()
     # The later looks did not compare the members' data.
     world.last = replace(world.last, hashes=first.hashes)

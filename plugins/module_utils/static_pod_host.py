@@ -72,8 +72,8 @@ def ask(url: str) -> str:
 
 
 def _ask_plain(url: str) -> tuple[int | None, str]:
-    host, _, rest = url.removeprefix("http://").partition("/")
-    name, _, port = host.rpartition(":")
+    host, rest = [*url.removeprefix("http://").split("/", 1), ""][:2]
+    name, port = host.rsplit(":", 1) if ":" in host else (host, "80")
     try:
         with socket.create_connection((name.strip("[]"), int(port)), API_TIMEOUT) as stream:
             stream.sendall(f"GET /{rest} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode("ascii"))

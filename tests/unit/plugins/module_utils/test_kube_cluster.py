@@ -26,6 +26,7 @@ def test_a_node_that_has_only_a_name_has_every_key() -> None:
         "labels": {},
         "taints": [],
         "unschedulable": False,
+        "cordoned": False,
         "conditions": {},
     }
 
