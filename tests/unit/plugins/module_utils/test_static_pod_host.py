@@ -11,9 +11,9 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
