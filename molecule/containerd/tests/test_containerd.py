@@ -31,7 +31,7 @@ def test_cri_is_loaded(host: Host) -> None:
 def test_the_configuration_in_force(host: Host) -> None:
     config = host.check_output("containerd config dump").replace("'", '"')
     assert "SystemdCgroup = true" in config
-    assert f'sandbox = "registry.k8s.io/pause:{component(VERSION, "pause")}"' in config
+    assert f'sandbox = "registry.k8s.io/pause:{component(VERSION, "sandbox")}"' in config
     assert 'config_path = "/etc/containerd/certs.d"' in config
 
 
