@@ -26,7 +26,7 @@ def sweep(world: World, joining: Collection[str], effects: bool) -> Outcome:
     sample = world.sample()
     if not sample.linearizable or not suspects(sample.cluster):
         return _carry_out(world, {}, joining, effects)
-    watch = _Watch(world, joining, effects)
+    watch = Watch(world, joining, effects)
     judged = watch.judge()
     deadline = world.clock() + world.settings.wait + 2 * world.settings.orphan
     while any(v.watch for v in judged.values()) and world.clock() < deadline:
@@ -87,7 +87,7 @@ def _recorded(world: World, member: Member) -> Mark:
 
 
 @dataclass
-class _Watch:
+class Watch:
     """Looks again and again at the members that never started. since: when each claim's lease was seen first."""
 
     world: World
@@ -109,7 +109,7 @@ class _Watch:
         trace = Trace(
             answers=_answers(self.world, member),
             claim=claim.kind if claim else "",
-            cared=bool(claim and self._cared(claim)),
+            cared=bool(claim and self.is_renewed(claim)),
             recorded=record.member,
             name=(claim.name if claim else "") or record.name,
         )
@@ -127,13 +127,16 @@ class _Watch:
             claim.record(member.id)
         return Verdict("it is watched", watch=True)
 
-    def _cared(self, claim: Mark) -> bool:
-        """Whether its lease was renewed: more time is left than before, or it outlives its length."""
+    def is_renewed(self, claim: Mark) -> bool:
+        """Whether its lease was renewed: more time is left than before, or it outlives its length.
+
+        One without time left is over. etcd takes its keys away a moment later, on a busy machine seconds later.
+        """
         lease, now = claim.lease, self.world.clock()
         left, granted = self.world.through(lambda api: changes.time_to_live(api, lease))
         before = self.left.get(lease, left)
         self.left[lease] = left
         began = self.since.setdefault(lease, now)
-        if left > before or now - began > granted + 1:
+        if left > 0 and (left > before or now - began > granted + 1):
             self.cared.add(lease)
         return lease in self.cared

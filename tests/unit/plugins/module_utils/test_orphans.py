@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import orphans as subject
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_claims import Mark
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_sweep import Watch
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_world import World
 from ansible_collections.quorum.kubeadm.plugins.module_utils.orphans import Trace
 from ansible_collections.quorum.kubeadm.plugins.module_utils.quorum import Cluster, Member
 
@@ -77,3 +82,28 @@ def test_an_orphan_never_answers_is_never_claimed_and_was_recorded(
         assert trace.recorded == "a"
         assert trace.name not in joining
         assert "192.0.2.14" not in joining
+
+
+@pytest.mark.parametrize(
+    ("looks", "cared"),
+    [
+        # Seconds since the first look, seconds left of three.
+        ([(0, 3), (1, 2), (2, 1), (3, 0)], False),
+        ([(0, 2), (1, 3)], True),
+        ([(0, 3), (5, 3)], True),
+        # Over, and its keys are not taken away yet; -1 of 0 is etcd's answer for a lease that it does not know.
+        ([(0, 1), (3, 0), (9, 0)], False),
+        ([(0, 1), (9, -1)], False),
+    ],
+)
+def test_a_lease_that_is_over_is_nobodys_life(looks: list[tuple[int, int]], cared: bool) -> None:
+    clock, left = iter([seconds for seconds, _ in looks]), iter([seconds for _, seconds in looks])
+
+    def through(_function: Any) -> tuple[int, int]:
+        now = next(left)
+        return now, 0 if now < 0 else 3
+
+    world = SimpleNamespace(clock=lambda: float(next(clock)), through=through)
+    watch = Watch(cast(World, world), (), effects=False)
+    answers = [watch.is_renewed(Mark("join", lease=7)) for _ in looks]
+    assert answers[-1] is cared
