@@ -9,14 +9,14 @@ import argparse
 import os
 import sys
 
-from bench import faults, report, site, sources, vrrp
+from bench import faults, report, site, sources, upgrades, vrrp
 from bench.cluster import Cluster
 from lab import nodes
 from lab.errors import LabError
 from lab.settings import Settings, load, topology
 from lab.shell import say
 
-PARTS = ("site", "small", "sources", "faults", "vrrp", "report")
+PARTS = ("site", "small", "sources", "upgrades", "faults", "vrrp", "report")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--pairs", type=int, default=3, help="pairs of site.yml and baseline.sh")
     top.add_argument("--small-pairs", type=int, default=3, help="the same on the 3 + 1 topology")
     top.add_argument("--source-times", type=int, default=2, help="rounds of the three sources of software")
+    top.add_argument("--upgrade-pairs", type=int, default=1, help="pairs of upgrade.yml and upgrade.sh")
     top.add_argument(
         "--times", type=int, default=5, help="repetitions of every fault, and of a takeover at every advert interval"
     )
@@ -60,6 +61,7 @@ def main() -> int:
         "site": lambda: site.pairs(settings, args.pairs),
         "small": lambda: site.small(settings, args.small_pairs),
         "sources": lambda: sources.compare(settings, args.source_times),
+        "upgrades": lambda: upgrades.compare(settings, args.upgrade_pairs),
         "faults": lambda: faults.campaign(built(settings, site.FULL, "faults", args), args.times, args.scenario),
         "vrrp": lambda: vrrp.curve(built(settings, vrrp.TOPOLOGY, "vrrp", args), args.times),
     }

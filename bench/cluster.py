@@ -162,8 +162,12 @@ class Cluster:
         self._count += 1
         return self.work / "logs" / f"{self.label}-{self._count:02d}-{what}.log"
 
-    def site(self) -> tuple[Measured, dict[str, Any]]:
+    def site(self, *arguments: str) -> tuple[Measured, dict[str, Any]]:
         """Run site.yml; also the report of the callback call_budget."""
+        return self.play("site", "site.yml", *arguments)
+
+    def play(self, what: str, book: str, *arguments: str) -> tuple[Measured, dict[str, Any]]:
+        """Run a playbook; also the report of the callback call_budget."""
         report = self.work / "budget.json"
         report.unlink(missing_ok=True)
         playbook = Path(sys.executable).parent / "ansible-playbook"
@@ -173,23 +177,42 @@ class Cluster:
             "ANSIBLE_CALL_BUDGET_OUTPUT": str(report),
             "ANSIBLE_NOCOLOR": "1",
         }
-        say(f"{self.label}: site ...")
+        say(f"{self.label}: {what} ...")
         # Every run opens its own connections: the machines of the run before may be gone.
         with tempfile.TemporaryDirectory(prefix="bench-") as sockets:
             env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = sockets
-            measured = timed([playbook, "site.yml", "-i", self.work / "inventory"], self._log("site"), env)
-        say(f"{self.label}: site took {measured.wall:.1f} s, status {measured.status}")
+            argv = [playbook, book, "-i", self.work / "inventory", *arguments]
+            measured = timed(argv, self._log(what), env)
+        say(f"{self.label}: {what} took {measured.wall:.1f} s, status {measured.status}")
         found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
         return measured, found
 
-    def baseline(self) -> tuple[Measured, dict[str, float]]:
-        """Run baseline.sh; also the seconds from its start at which each phase was done."""
-        versions = release(KUBE_VERSION)
+    def machines(self) -> Path:
+        """The file in which the yardsticks find the machines."""
         machines = self.work / "machines"
         lines = [
             f"{KINDS[node.role]} {node.name} {node.address} {node.zone}" for node in map(self.settings.node, self.names)
         ]
         machines.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return machines
+
+    def upgrade_script(self) -> tuple[Measured, dict[str, float]]:
+        """Run upgrade.sh; also the seconds from its start at which each phase was done."""
+        versions = release(KUBE_VERSION)
+        env = {
+            "SSH_KEY": str(sshkey.ensure(self.settings)),
+            "KUBE_VERSION": versions.kubernetes,
+            "ETCD_VERSION": versions.etcd,
+        }
+        log = self._log("upgrade-script")
+        say(f"{self.label}: upgrade.sh ...")
+        measured = timed([CHECKOUT / "bench" / "upgrade.sh", self.machines()], log, env)
+        say(f"{self.label}: upgrade.sh took {measured.wall:.1f} s, status {measured.status}")
+        return measured, parse_phases(log.read_text(encoding="utf-8", errors="replace"))
+
+    def baseline(self) -> tuple[Measured, dict[str, float]]:
+        """Run baseline.sh; also the seconds from its start at which each phase was done."""
+        versions = release(KUBE_VERSION)
         env = {
             "VIP": self.settings.vip,
             "SSH_KEY": str(sshkey.ensure(self.settings)),
@@ -201,7 +224,7 @@ class Cluster:
         }
         say(f"{self.label}: baseline ...")
         log = self._log("baseline")
-        measured = timed([CHECKOUT / "bench" / "baseline.sh", machines, self.kubeconfig], log, env)
+        measured = timed([CHECKOUT / "bench" / "baseline.sh", self.machines(), self.kubeconfig], log, env)
         say(f"{self.label}: baseline took {measured.wall:.1f} s, status {measured.status}")
         return measured, parse_phases(log.read_text(encoding="utf-8", errors="replace"))
 
