@@ -181,7 +181,7 @@ class Cluster:
         # Every run opens its own connections: the machines of the run before may be gone.
         with tempfile.TemporaryDirectory(prefix="bench-") as sockets:
             env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = sockets
-            argv = [playbook, book, "-i", self.work / "inventory", *arguments]
+            argv: list[str | Path] = [playbook, book, "-i", self.work / "inventory", *arguments]
             measured = timed(argv, self._log(what), env)
         say(f"{self.label}: {what} took {measured.wall:.1f} s, status {measured.status}")
         found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}

@@ -212,7 +212,7 @@ def upgrades_section(data: Run) -> list[str]:
         "",
         *about(data),
         "1.35.4 to 1.36.3, etcd 3.6.14 to 3.6.16, 2 load balancers, 3 control planes, 2 workers. `upgrade.yml` looks, "
-        "judges, takes a snapshot that it restores once, keeps every control plane stable for 15 s and verifies the end. "
+        "judges, takes a snapshot that it restores once, keeps every control plane stable for 15 s, verifies the end. "
         "`upgrade.sh` imports the images and drains, upgrades and restarts, on a cluster with kubeadm's own settings.",
         "",
         *table(["pair", "upgrade.yml s", "upgrade.sh s", "ratio"], rows),

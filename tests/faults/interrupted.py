@@ -8,29 +8,13 @@ What the killed run had started on a host goes on there, as it does when a contr
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
-import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.settings import CHECKOUT
-from tests.e2e.support import PLAYBOOK, Site
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where the run is killed: so many seconds after the n-th line that matches."""
-
-    name: str
-    line: str
-    seconds: float = 0.0
-    nth: int = 1
-
+from tests.e2e.support import Site
+from tests.faults.killing import Point, kill_at
 
 POINTS = (
     Point("while images are imported", r"TASK .*images \| Import", 3),
@@ -53,35 +37,12 @@ class Outcome:
     problem: str
 
 
-def kill_at(site: Site, point: Point) -> tuple[float, bool]:
-    """Start site, kill it at the point; how long it had run, and whether the point was reached."""
-    env = {**os.environ, "PYTHONUNBUFFERED": "1", "ANSIBLE_NOCOLOR": "1"}
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as sockets:
-        env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = sockets
-        process = subprocess.Popen(
-            [str(PLAYBOOK), "site.yml", "-i", str(site.inventory)], cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", start_new_session=True,
-        )  # fmt: skip
-        left, timer = point.nth, None
-        assert process.stdout is not None
-        for line in process.stdout:
-            if left and re.match(point.line, line):
-                left -= 1
-                if not left:
-                    timer = threading.Timer(point.seconds, os.killpg, (process.pid, signal.SIGKILL))
-                    timer.start()
-        process.wait()
-        if timer:
-            timer.cancel()
-    return time.monotonic() - began, process.returncode == -signal.SIGKILL
-
-
 def try_point(site: Site, point: Point) -> Outcome:
     """One point, from blank machines."""
     site.cluster.recreate()
-    ran, killed = kill_at(site, point)
     began = time.monotonic()
+    killed = kill_at(site, "site.yml", point)
+    ran, began = time.monotonic() - began, time.monotonic()
     run = site.play("site.yml")
     again = time.monotonic() - began
     folder = Path(CHECKOUT, ".build", "logs")

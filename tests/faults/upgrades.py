@@ -8,11 +8,7 @@ Each case begins with a cluster of the version before. What an undisturbed upgra
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,25 +18,16 @@ from typing import Any
 
 from lab import faults
 from lab.settings import CHECKOUT
-from tests.e2e.support import PLAYBOOK, Run, Site
+from tests.e2e.support import Run, Site
 from tests.e2e.upgrading import state, watched
 from tests.e2e.workload import NAME, Workload
+from tests.faults.killing import Point, kill_at
 from tests.lanes import KUBE_VERSION, KUBE_VERSION_BEFORE
 
 MACHINES = ("lb1", "lb2", "cp1", "cp2", "cp3", "w1", "w2")
 UPGRADE = "playbooks/upgrade.yml"
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.59"
 LOGS = Path(CHECKOUT, ".build", "logs")
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where the run is killed: so many seconds after the n-th line that matches."""
-
-    name: str
-    line: str
-    seconds: float = 0.5
-    nth: int = 1
 
 
 # One upgrade, killed again and again: each run goes on from where the one before it was killed. In the order of the
@@ -144,7 +131,7 @@ class Upgrades:
         def act(_workload: Workload) -> str:
             for point in POINTS:
                 began = time.monotonic()
-                problem = "" if self.kill_at(point) else "the point was not reached: this says nothing"
+                problem = "" if kill_at(self.site, UPGRADE, point) else "the point was not reached: this says nothing"
                 seconds = round(time.monotonic() - began, 1)
                 reached.append(Case(f"killed while {point.name}", problem, seconds))
             run = self.run()
@@ -160,29 +147,6 @@ class Upgrades:
         found = state(self.site)
         parts = [part for part, value in self.undisturbed.items() if found[part] != value]
         return f"the end differs in {', '.join(parts)}" if parts else ""
-
-    def kill_at(self, point: Point) -> bool:
-        """Start the upgrade and kill all of it at the point; whether the point was reached."""
-        env = {**os.environ, "PYTHONUNBUFFERED": "1", "ANSIBLE_NOCOLOR": "1"}
-        with tempfile.TemporaryDirectory() as sockets:
-            env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = sockets
-            process = subprocess.Popen(
-                [str(PLAYBOOK), UPGRADE, "-i", str(self.site.inventory), "-e", f"kube_version={KUBE_VERSION}"],
-                cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                encoding="utf-8", start_new_session=True,
-            )  # fmt: skip
-            left, timer = point.nth, None
-            assert process.stdout is not None
-            for line in process.stdout:
-                if left and re.match(point.line, line):
-                    left -= 1
-                    if not left:
-                        timer = threading.Timer(point.seconds, os.killpg, (process.pid, signal.SIGKILL))
-                        timer.start()
-            process.wait()
-            if timer:
-                timer.cancel()
-        return process.returncode == -signal.SIGKILL
 
     def away_before(self) -> str:
         """A control plane is stopped before the run: refused with the arithmetic, nothing touched."""

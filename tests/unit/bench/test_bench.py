@@ -106,7 +106,7 @@ def test_report_of_good_runs() -> None:
     assert "| site.yml / baseline.sh, median of the pairs | 1.2 | ≤ 1.3 (1.2 is the aim) | yes |" in text
     assert "| second run, tasks that changed something, most | 0 | ≤ 0 | yes |" in text
     assert "Failed runs: none of 9." in text
-    assert "Not measured yet: small, sources, faults, vrrp." in text
+    assert "Not measured yet: small, sources, upgrades, faults, vrrp." in text
 
 
 def test_report_tells_what_went_wrong() -> None:
