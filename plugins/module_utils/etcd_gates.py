@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .control_plane_gate import ControlPlane, take_down_gate
-from .errors import InputError, RefusedError
+from .errors import RefusedError
 from .etcd_api import number
 from .etcd_health import Sample
 from .etcd_world import LAG_SPACING
@@ -40,23 +40,6 @@ class Question:
     moves_leader: bool = False
 
 
-def _named(cluster: Cluster, name: str) -> list[Member]:
-    return [member for member in cluster.members if member.name == name]
-
-
-def _member(cluster: Cluster, name: str) -> Member:
-    found = _named(cluster, name)
-    if len(found) != 1:
-        names = ", ".join(str(member) for member in cluster.members)
-        raise InputError(
-            f'no single etcd member is named "{name}"',
-            where="etcd",
-            found=f"members {names}",
-            next_step="give the name of one of them",
-        )
-    return found[0]
-
-
 def ask(samples: Sequence[Sample], question: Question) -> Gate:
     """The gate's answer for the newest sample; a promotion looks at the one before as well."""
     cluster = samples[-1].cluster
@@ -64,7 +47,7 @@ def ask(samples: Sequence[Sample], question: Question) -> Gate:
         return add_learner_gate(cluster, question.name, [question.peer_url], resumes=question.resumes)
     if question.action == "take_down":
         return _take_down(cluster, question)
-    member = _member(cluster, question.name)
+    member = cluster.named(question.name)
     if question.action == "restart":
         return _restart(cluster, member, question)
     if question.action == "promote":
@@ -76,7 +59,7 @@ def ask(samples: Sequence[Sample], question: Question) -> Gate:
 
 
 def _restart(cluster: Cluster, member: Member, question: Question) -> Gate:
-    restarting = [_member(cluster, name).id for name in question.restarting]
+    restarting = [cluster.named(name).id for name in question.restarting]
     return restart_gate(cluster, member.id, allow_downtime=question.allow_downtime, restarting=restarting)
 
 
@@ -84,8 +67,8 @@ def _take_down(cluster: Cluster, question: Question) -> Gate:
     """With external etcd no member has the control plane's name, and none goes down with it."""
     if question.moves_leader:
         cluster = cluster.without_leader()
-    stacked = _named(cluster, question.name)
-    etcd = _restart(cluster, _member(cluster, question.name), question) if stacked else Gate()
+    stacked = any(member.name == question.name for member in cluster.members)
+    etcd = _restart(cluster, cluster.named(question.name), question) if stacked else Gate()
     own = take_down_gate(question.name, question.planes, question.backends_up, allow_downtime=question.allow_downtime)
     return Gate(own.reasons + etcd.reasons, own.aloud + etcd.aloud)
 

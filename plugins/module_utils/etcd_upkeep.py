@@ -137,7 +137,7 @@ def _target(sample: Sample, asked: Asked) -> int:
 
 
 def _defragment(sample: Sample, asked: Asked, _compacted: Compacted) -> list[Task]:
-    wanted = [_named(sample, asked.name)] if asked.name else list(sample.members)
+    wanted = [sample.cluster.named(asked.name)] if asked.name else list(sample.members)
     return _one_by_one(sample, [m for m in wanted if _worth(sample, m, asked)], asked, mending=False)
 
 
@@ -169,9 +169,9 @@ def _move_leader(sample: Sample, asked: Asked, _compacted: Compacted) -> list[Ta
     leader = next((member for member in sample.members if member.leader), None)
     if leader is None:
         raise refused(sample, ["no member leads now"])
-    if asked.away_from and _named(sample, asked.away_from).id != leader.id:
+    if asked.away_from and sample.cluster.named(asked.away_from).id != leader.id:
         return []
-    to = _named(sample, asked.name) if asked.name else heir(sample, leader)
+    to = sample.cluster.named(asked.name) if asked.name else heir(sample, leader)
     return [] if to.id == leader.id else [Lead(leader, to)]
 
 
@@ -202,19 +202,6 @@ def _full(sample: Sample) -> list[tuple[Member, Room]]:
 
 def _stuck(full: Sequence[tuple[Member, Room]]) -> list[str]:
     return [f"{m} has {mib(own.used)} MiB in use of {mib(own.quota)}" for m, own in full if own.stuck]
-
-
-def _named(sample: Sample, name: str) -> Member:
-    found = [member for member in sample.members if member.name == name]
-    if len(found) != 1:
-        members = ", ".join(str(member) for member in sample.members)
-        raise InputError(
-            f'no single etcd member is named "{name}"',
-            where="etcd",
-            found=f"members {members}",
-            next_step="give the name of one of them",
-        )
-    return found[0]
 
 
 _PLANS: dict[str, Callable[[Sample, Asked, Compacted], list[Task]]] = {

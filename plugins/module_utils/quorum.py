@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from .errors import InputError
+
 # Entries that a member may lag behind the leader and still count as caught up. etcd itself would promote a learner
 # at 90 % of the leader's log index, which is far behind when the index is large.
 LAG_LIMIT = 5000
@@ -106,6 +108,18 @@ class Cluster:
     def find(self, member_id: str) -> Member | None:
         """The member with this ID: a name alone does not identify a member."""
         return next((m for m in self.members if m.id == member_id), None)
+
+    def named(self, name: str) -> Member:
+        """The only member with this name, as a person gave it."""
+        found = [m for m in self.members if m.name == name]
+        if len(found) != 1:
+            raise InputError(
+                f'no single etcd member is named "{name}"',
+                where="etcd",
+                found=f"members {', '.join(str(m) for m in self.members)}",
+                next_step="give the name of one of them",
+            )
+        return found[0]
 
 
 def _reasons(*checks: tuple[bool, str]) -> tuple[str, ...]:
