@@ -90,6 +90,7 @@ def _create(settings: Settings, node: Node, image: str, net: str) -> None:
     command += ["--cgroupns=private", "--name", settings.container(node.name), "--hostname", node.name]
     command += ["--label", f"{LABEL}={settings.name}", "--label", f"{IMAGE_LABEL}={image}", "--log-driver", "none"]
     command += ["--network", net, "--ip", node.address]
+    command += ["--cpus", str(settings.cpus)] if settings.cpus else []
     command += [word for path in TMPFS for word in ("--tmpfs", path)]
     command += [word for path in (*STATE_DIRS, *mounts) for word in ("--volume", path)]
     run([*command, image])

@@ -35,6 +35,7 @@ ROLES: dict[str, tuple[str, int]] = {
 MOST_PER_ROLE = {"lb": 10, "cp": 20, "w": 20, "etcd": 20, "pub": 1}
 NODE_NAME = re.compile(r"(lb|cp|w|etcd|pub)([1-9][0-9]?)")
 LAB_NAME = re.compile(r"[a-z][a-z0-9-]{0,20}")
+CPUS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,2})?")
 SUBNET = re.compile(r"10\.\d{1,3}\.\d{1,3}")
 
 
@@ -65,6 +66,8 @@ class Settings:
     name: str
     subnet: str
     cache: Path
+    # How many processors each machine may use at most; 0: all.
+    cpus: float = 0.0
 
     @property
     def cidr(self) -> str:
@@ -105,7 +108,7 @@ def subnet_of(name: str) -> str:
 
 
 def load(env: Mapping[str, str] = os.environ) -> Settings:
-    """Read LAB_NAME, LAB_SUBNET and XDG_CACHE_HOME."""
+    """Read LAB_NAME, LAB_SUBNET, LAB_CPUS and XDG_CACHE_HOME."""
     name = env.get("LAB_NAME") or DEFAULT_NAME
     subnet = env.get("LAB_SUBNET") or subnet_of(name)
     if LAB_NAME.fullmatch(name) is None:
@@ -113,7 +116,13 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
     if SUBNET.fullmatch(subnet) is None or any(int(part) > 255 for part in subnet.split(".")):
         raise LabError(f"LAB_SUBNET={subnet!r}: the first three numbers of a /24, such as 10.199.7.")
     cache = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quorum-kubeadm"
-    return Settings(name=name, subnet=subnet, cache=cache)
+    return Settings(name=name, subnet=subnet, cache=cache, cpus=_cpus(env.get("LAB_CPUS") or "0"))
+
+
+def _cpus(text: str) -> float:
+    if CPUS.fullmatch(text) is None:
+        raise LabError(f"LAB_CPUS={text!r}: how many processors a machine may use at most, such as 1 or 0.5.")
+    return float(text)
 
 
 def topology(text: str) -> list[str]:

@@ -44,6 +44,17 @@ def test_a_subnet_is_the_first_three_numbers_of_a_private_network(subnet: str) -
         load(LAB_SUBNET=subnet)
 
 
+def test_a_machine_may_use_every_processor_unless_a_limit_is_given() -> None:
+    assert load().cpus == 0
+    assert load(LAB_CPUS="1.5").cpus == 1.5
+
+
+@pytest.mark.parametrize("cpus", ["-1", "two", "1,5", "1000", "1e3"])
+def test_a_limit_of_processors_is_a_small_number(cpus: str) -> None:
+    with pytest.raises(LabError, match="LAB_CPUS"):
+        load(LAB_CPUS=cpus)
+
+
 def test_no_two_nodes_share_an_address_and_none_has_the_vip() -> None:
     lab = load()
     names = [f"{role}{n}" for role, most in settings.MOST_PER_ROLE.items() for n in range(1, most + 1)]
