@@ -22,6 +22,13 @@ BOOT_TIMEOUT = 180.0
 STATE_DIRS = ("/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet")
 BUNDLES = "/srv/bundles"
 AUTHORIZED_KEYS = "/etc/ssh/lab_authorized_keys"
+# Where podman keeps all machines together, and what one machine weighs there by default.
+WEIGHTS = (
+    (Path("/sys/fs/cgroup/cpu/libpod_parent/cpu.shares"), 1024),
+    (Path("/sys/fs/cgroup/libpod_parent/cpu.weight"), 100),
+    (Path("/sys/fs/cgroup/machine.slice/cpu.weight"), 100),
+)
+MOST_WEIGHT = 10000
 TMPFS = ("/run", "/tmp:exec")  # noqa: S108 - mount points in a node, not files of this machine
 
 
@@ -35,6 +42,7 @@ def up(settings: Settings, names: Sequence[str], suite: str = SUITES[0]) -> None
     there = containers(settings)
     with step(f"nodes {' '.join(names)}"):
         parallel(lambda node: _bring_up(settings, node, there.get(node.name), image, net), nodes)
+        _weigh(len(containers(settings)))
         # A node whose container runs but which nobody can enter is broken: it is made again, once.
         deaf = [node for node in nodes if not _answers(settings, node, BOOT_TIMEOUT)]
         for node in deaf:
@@ -71,6 +79,17 @@ def power_on(settings: Settings, names: Sequence[str]) -> None:
     for name in names:
         node = settings.node(name)
         wait_for(f"{name} over SSH", partial(ssh_answers, node), BOOT_TIMEOUT)
+
+
+def _weigh(machines: int) -> None:
+    """Give the machines together what they would have alone: by default all of them weigh as much as one program."""
+    for path, each in WEIGHTS:
+        try:
+            if int(path.read_text(encoding="ascii")) < each * machines:
+                path.write_text(str(min(each * machines, MOST_WEIGHT)), encoding="ascii")
+        except (OSError, ValueError):
+            # Another kernel, another podman, or somebody who may not: the machines share as they did.
+            continue
 
 
 def _bring_up(settings: Settings, node: Node, there: Container | None, image: str, net: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import kubeconfig, probereport
-from lab.prober import NAMESPACE, Plan, Prober
+from lab.prober import KINDS, NAMESPACE, Plan, Prober
 from lab.settings import Settings
 
 
@@ -25,6 +25,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     probe.add_argument("--rate", type=float, default=10.0, help="ticks a second")
     probe.add_argument("--timeout", type=float, default=1.0, help="of one probe, in seconds")
     probe.add_argument("--namespace", default=NAMESPACE)
+    probe.add_argument("--kind", action="append", choices=KINDS, help=f"what to ask for; default: {', '.join(KINDS)}")
     probe.add_argument("--out", type=Path, required=True, metavar="DIR")
     probe.add_argument("--json", action="store_true")
     probe.set_defaults(run=_probe)
@@ -36,7 +37,8 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _probe(_lab: Settings, args: argparse.Namespace) -> int:
     access = kubeconfig.load(args.kubeconfig, args.server)
-    prober = Prober(Plan(access, args.out, args.seconds, args.rate, args.timeout, args.namespace))
+    kinds = tuple(args.kind or KINDS)
+    prober = Prober(Plan(access, args.out, args.seconds, args.rate, args.timeout, args.namespace, kinds))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: prober.stop.set())
     prober.run()

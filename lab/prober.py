@@ -43,6 +43,7 @@ class Plan:
     rate: float = 10.0
     timeout: float = 1.0
     namespace: str = NAMESPACE
+    kinds: tuple[str, ...] = KINDS
 
 
 def ticks(stop: threading.Event, started: float, rate: float, seconds: float) -> Iterator[int]:
@@ -57,7 +58,7 @@ def ticks(stop: threading.Event, started: float, rate: float, seconds: float) ->
 
 
 class Prober:
-    """Six probes a tick: readiness, a read and a write, each on a new connection and on a kept one."""
+    """Readiness, a read and a write at every tick, each on a new connection and on a kept one."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -93,10 +94,11 @@ class Prober:
             for tick in when():
                 once(kind, KEPT, tick, probe)
 
-        kept = [threading.Thread(target=keep, args=(kind, self._make_probe(kind, KEPT, ledger))) for kind in KINDS]
+        kinds = self._plan.kinds
+        kept = [threading.Thread(target=keep, args=(kind, self._make_probe(kind, KEPT, ledger))) for kind in kinds]
         for thread in kept:
             thread.start()
-        new = {kind: self._make_probe(kind, NEW, ledger) for kind in KINDS}
+        new = {kind: self._make_probe(kind, NEW, ledger) for kind in kinds}
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
             for tick in when():
                 for kind, probe in new.items():

@@ -25,6 +25,8 @@ Object = dict[str, Any]
 UNREACHED = "the API server cannot reach the pod"
 LABEL = "quorum.kubeadm/verify"
 PORT = 8080
+# How many questions are under way at the same time.
+DIALS = 6
 BAD_REQUEST = 400
 CONFLICT = 409
 SERVICE = "probe"
@@ -45,12 +47,12 @@ class Api(Protocol):
 
 @dataclass(frozen=True)
 class Spec:
-    """What to start."""
+    """What to start. at_once: how many pods may be starting at the same time."""
 
     namespace: str
     image: str
     dns_domain: str = "cluster.local"
-    at_once: int = 6
+    at_once: int = DIALS
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ class ProbePods:
     spec: Spec
     nodes: tuple[str, ...] = ()
     _created: set[str] = field(default_factory=set)
+    _serving: set[str] = field(default_factory=set)
     _done: set[tuple[str, str]] = field(default_factory=set)
 
     def rows(self, chosen: Sequence[str], ready: Collection[str], late: bool) -> list[Row]:
@@ -190,10 +193,12 @@ class ProbePods:
             return [Row("probe pods", "nodes", "fail", "no node to put them on", "Run site", SHORT_PATIENCE)]
         api = self.connect()
         try:
-            self._create(api)
+            self._create(api, late)
             pods = [Pod.parse(raw) for raw in api.get(self._path("pods")).get("items") or []]
+            self._serving = {pod.name for pod in pods if pod.address}
             asked = [pod for pod in pods if pod.node in ready or not late]
             waiting = [pod.row(self.spec.image) for pod in asked if not pod.address or pod.node not in ready]
+            waiting += self._later()
             if not asked:
                 return [Row("probe pods", names(self.nodes), "fail", "no node is Ready", "Look at the nodes", PATIENCE)]
             return waiting or self._network(api, asked)
@@ -210,11 +215,21 @@ class ProbePods:
     def _path(self, kind: str) -> str:
         return f"{_NAMESPACES}/{self.spec.namespace}/{kind}"
 
-    def _create(self, api: Api) -> None:
+    def _later(self) -> list[Row]:
+        """Nodes whose pod has not been asked for."""
+        later = [node for name, node in self._pods() if name not in self._created]
+        return [Row("probe pods", node, "fail", "waits for other pods to start", "", PATIENCE) for node in later]
+
+    def _pods(self) -> list[tuple[str, str]]:
+        return [(f"probe-{number}", node) for number, node in enumerate(self.nodes)]
+
+    def _create(self, api: Api, late: bool) -> None:
+        """What is missing; when it is late, no pod waits for another one any more."""
         wanted = [("namespace", _NAMESPACES, namespace_object(self.spec.namespace))]
         wanted += [("service", self._path("services"), service_object())]
-        for number, node in enumerate(self.nodes):
-            name = f"probe-{number}"
+        missing = [(name, node) for name, node in self._pods() if name not in self._created]
+        starting = len(self.nodes) - len(missing) - len(self._serving)
+        for name, node in missing if late else missing[: max(0, self.spec.at_once - starting)]:
             wanted.append((name, self._path("pods"), pod_object(name, node, self.spec.image)))
         for name, path, body in wanted:
             if name in self._created:
@@ -234,7 +249,7 @@ class ProbePods:
         cluster_ip = str((service.get("spec") or {}).get("clusterIP", ""))
         asked = dials(pods, cluster_ip, self.spec.dns_domain, self.spec.namespace)
         todo = [dial for dial in asked if (dial.check, dial.subject) not in self._done]
-        with ThreadPoolExecutor(max_workers=self.spec.at_once) as pool:
+        with ThreadPoolExecutor(max_workers=DIALS) as pool:
             answers = list(zip(todo, pool.map(self._dial, todo)))
         self._done |= {(dial.check, dial.subject) for dial, error in answers if not error}
         rows = [Row("probe pods", names(pod.node for pod in pods), "ok", f"{len(pods)} running")]

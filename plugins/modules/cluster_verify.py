@@ -67,6 +67,11 @@ options:
     description: At most so many nodes get a probe pod, chosen over roles and zones.
     type: int
     default: 6
+  pods_at_once:
+    description:
+      - How many probe pods may be starting at the same time. Fewer for machines that share a processor.
+    type: int
+    default: 6
   dns_domain:
     description: The cluster's DNS domain.
     type: str
@@ -166,7 +171,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         notes.append("probe pods: not started in check mode")
     elif params["probe_pods"]:
         namespace = f"quorum-verify-{secrets.token_hex(4)}"
-        probe = ProbePods(connections.fresh, Spec(namespace, params["image"], params["dns_domain"]))
+        probe = ProbePods(
+            connections.fresh, Spec(namespace, params["image"], params["dns_domain"], max(1, params["pods_at_once"]))
+        )
         with contextlib.suppress(ApiError, UnreachableError):
             swept = sweep(connections.main(), connections.now())
             notes += [f"probe pods: swept {name}, which a killed run left behind" for name in swept]
@@ -205,6 +212,7 @@ SPEC: dict[str, Any] = {
     "probe_pods": {"type": "bool", "default": True},
     "image": {"type": "str", "default": "registry.k8s.io/e2e-test-images/agnhost:2.63.0"},
     "sample": {"type": "int", "default": 6},
+    "pods_at_once": {"type": "int", "default": 6},
     "dns_domain": {"type": "str", "default": "cluster.local"},
     "timeout": {"type": "float", "default": 120.0},
 }

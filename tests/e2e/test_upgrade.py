@@ -10,7 +10,7 @@ import json
 import pytest
 
 from tests.e2e.support import Run, Site
-from tests.e2e.upgrading import Watched, state, watched
+from tests.e2e.upgrading import GENTLY, Watched, state, watched
 from tests.e2e.workload import NAME, Workload
 from tests.lanes import KUBE_VERSION
 
@@ -64,11 +64,10 @@ def test_check_mode_prints_the_plan_and_changes_nothing(site: Site, workload: Wo
 @pytest.fixture(scope="session")
 def upgraded(site: Site, workload: Workload) -> tuple[Run, Watched]:
     """The upgrade, watched."""
-    # Ten a second, in six ways, take a third of two cores: that is the campaign's.
+    # Ten a second, in four ways, take a third of two cores: that is the campaign's.
     with watched(site, workload, "upgrade", rate=3.0) as seen:
-        run = site.play(
-            UPGRADE, "-e", f"kube_version={KUBE_VERSION}", "-e", f"upgrade_availability_file={seen.summary}"
-        )
+        told = ("-e", f"upgrade_availability_file={seen.summary}")
+        run = site.play(UPGRADE, "-e", f"kube_version={KUBE_VERSION}", *told, *GENTLY)
     site.version = KUBE_VERSION
     return run, seen
 

@@ -20,7 +20,13 @@ from tests.e2e.support import Site
 from tests.e2e.workload import RATE, Workload
 
 # How often the prober's files are judged while it runs, so that the record of an upgrade can take it in.
-JUDGED_SECONDS = 30.0
+JUDGED_SECONDS = 60.0
+# On new connections and on kept ones.
+ASKED = ("read", "write")
+
+
+# Seven machines share two processors here: what each does for itself elsewhere is done by two of them at a time.
+GENTLY = ("--forks", "2", "-e", "verify_pods_at_once=1")
 
 
 @dataclass
@@ -64,7 +70,7 @@ def watched(site: Site, workload: Workload, name: str, rate: float = RATE) -> It
     client = workload.ask()
     judging = threading.Thread(target=judge, daemon=True)
     try:
-        with probing(site.cluster, out, rate):
+        with probing(site.cluster, out, rate, ASKED):
             judging.start()
             yield seen
             seen.shop = workload.told()

@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,8 @@ def etcd_rows(_settings: lab_settings.Settings, work: Path, _args: argparse.Name
 
 def upgraded(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Upgrades under the prober: undisturbed, killed, stopped."""
-    for case in upgrades.Upgrades(Site(settings, upgrades.MACHINES, work)).steps():
+    site = Site(replace(settings, cpus=settings.cpus or upgrades.CPUS), upgrades.MACHINES, work)
+    for case in upgrades.Upgrades(site).steps():
         yield asdict(case)
 
 

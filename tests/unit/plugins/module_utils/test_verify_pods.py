@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -155,6 +156,37 @@ def test_all_is_well(api: FakeApi) -> None:
     assert {obj["spec"]["nodeName"] for obj in api.objects.values() if obj["kind"] == "Pod"} == READY
     probe.close(api)
     assert api.deleted == [BASE]
+
+
+def placed(api: FakeApi) -> list[str]:
+    return [obj["spec"]["nodeName"] for obj in api.objects.values() if obj["kind"] == "Pod"]
+
+
+def test_no_more_pods_start_at_the_same_time_than_may(api: FakeApi) -> None:
+    probe = subject.ProbePods(lambda: api, replace(SPEC, at_once=1))
+    api.stuck["cp1"] = "ContainerCreating"
+    for _look in range(2):
+        rows = probe.rows(["cp1", "w1", "w2"], READY, late=False)
+        assert [(row.subject, row.found) for row in rows] == [
+            ("cp1", "ContainerCreating"),
+            ("w1", "waits for other pods to start"),
+            ("w2", "waits for other pods to start"),
+        ]
+        assert placed(api) == ["cp1"]
+    del api.stuck["cp1"]
+    assert [row.subject for row in probe.rows([], READY, late=False)] == ["w1", "w2"]
+    assert [row.subject for row in probe.rows([], READY, late=False)] == ["w2"]
+    rows = probe.rows([], READY, late=False)
+    assert placed(api) == ["cp1", "w1", "w2"]
+    assert all(row.status == "ok" for row in rows)
+
+
+def test_a_pod_that_hangs_does_not_keep_the_others_for_ever(api: FakeApi) -> None:
+    probe = subject.ProbePods(lambda: api, replace(SPEC, at_once=1))
+    api.stuck["cp1"] = "ContainerCreating"
+    probe.rows(["cp1", "w1", "w2"], READY, late=False)
+    (row,) = probe.rows([], READY, late=True)
+    assert (row.subject, placed(api)) == ("cp1", ["cp1", "w1", "w2"])
 
 
 def test_what_worked_is_not_asked_again_and_nothing_is_created_twice(api: FakeApi) -> None:
