@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Sequence
 from functools import partial
@@ -42,7 +43,8 @@ def up(settings: Settings, names: Sequence[str], suite: str = SUITES[0]) -> None
     there = containers(settings)
     with step(f"nodes {' '.join(names)}"):
         parallel(lambda node: _bring_up(settings, node, there.get(node.name), image, net), nodes)
-        _weigh(len(containers(settings)))
+        if settings.cpus:
+            _weigh(len(containers(settings)))
         # A node whose container runs but which nobody can enter is broken: it is made again, once.
         deaf = [node for node in nodes if not _answers(settings, node, BOOT_TIMEOUT)]
         for node in deaf:
@@ -70,6 +72,7 @@ def remove(settings: Settings, names: Sequence[str]) -> None:
 def down(settings: Settings) -> None:
     """Remove the whole lab."""
     remove(settings, list(containers(settings)))
+    _weigh(1)
     network.remove(settings)
 
 
@@ -82,14 +85,11 @@ def power_on(settings: Settings, names: Sequence[str]) -> None:
 
 
 def _weigh(machines: int) -> None:
-    """Give the machines together what they would have alone: by default all of them weigh as much as one program."""
+    """Give bounded machines what each would have alone: by default all of them weigh as much as one program."""
     for path, each in WEIGHTS:
-        try:
-            if int(path.read_text(encoding="ascii")) < each * machines:
-                path.write_text(str(min(each * machines, MOST_WEIGHT)), encoding="ascii")
-        except (OSError, ValueError):
-            # Another kernel, another podman, or somebody who may not: the machines share as they did.
-            continue
+        # Another kernel, another podman, or somebody who may not: the machines share as they did.
+        with contextlib.suppress(OSError):
+            path.write_text(str(min(each * machines, MOST_WEIGHT)), encoding="ascii")
 
 
 def _bring_up(settings: Settings, node: Node, there: Container | None, image: str, net: str) -> None:

@@ -54,16 +54,18 @@ def test_a_machine_may_use_so_many_processors(commands: list[list[str]], tmp_pat
 
 
 @pytest.mark.usefixtures("commands")
-@pytest.mark.parametrize(
-    ("there", "machines", "then"), [("1024", 7, "7168"), ("8192", 7, "8192"), ("1024", 50, "10000")]
-)
-def test_machines_together_weigh_what_each_would_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: str, machines: int, then: str
+@pytest.mark.parametrize(("cpus", "machines", "then"), [("1", 7, 7168), ("1", 50, 10000), ("", 7, 1024)])
+def test_bounded_machines_together_weigh_what_each_would_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cpus: str, machines: int, then: int
 ) -> None:
     shares = tmp_path / "cpu.shares"
-    shares.write_text(f"{there}\n", encoding="ascii")
-    monkeypatch.setattr(nodes, "WEIGHTS", ((tmp_path / "missing", 100), (shares, 1024)))
-    monkeypatch.setattr(nodes, "containers", lambda _settings: dict.fromkeys(range(machines)))
+    shares.write_text("1024\n", encoding="ascii")
+    monkeypatch.setattr(nodes, "WEIGHTS", ((tmp_path / "missing" / "x", 100), (shares, 1024)))
+    monkeypatch.setattr(nodes, "containers", lambda _settings: {f"w{n}": None for n in range(1, machines + 1)})
     monkeypatch.setattr(nodes, "_bring_up", lambda *_: None)
-    up(tmp_path)
-    assert shares.read_text(encoding="ascii").strip() == then
+    monkeypatch.setattr(nodes, "remove", lambda *_: None)
+    monkeypatch.setattr(nodes.network, "remove", lambda *_: None)
+    up(tmp_path, LAB_CPUS=cpus)
+    assert int(shares.read_text(encoding="ascii")) == then
+    nodes.down(settings.load({"XDG_CACHE_HOME": str(tmp_path), "LAB_CPUS": cpus}))
+    assert int(shares.read_text(encoding="ascii")) == 1024
