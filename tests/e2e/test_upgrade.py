@@ -117,6 +117,23 @@ def test_at_the_target_nothing_changes(site: Site, upgraded: tuple[Run, Watched]
     assert site.cluster.processes() == before
 
 
+def test_a_node_that_a_killed_run_left_out_of_service_is_brought_back(
+    site: Site, upgraded: tuple[Run, Watched]
+) -> None:
+    before = state(site)
+    site.kubectl("cordon", "cp3")
+    site.kubectl("annotate", "node", "cp3", "quorum.kubeadm/cordoned=upgrade")
+    for balancer in ("lb1", "lb2"):
+        words = "echo 'set server kube_api/cp3 state drain' | socat - UNIX-CONNECT:/run/haproxy/admin.sock"
+        site.on(balancer, "sh", "-c", words)
+    assert state(site) != before
+    processes = site.cluster.processes()
+    run = site.play(UPGRADE)
+    assert run.status == 0, run.end()
+    assert state(site) == before
+    assert site.cluster.processes() == processes
+
+
 def test_site_agrees_with_what_the_upgrade_has_made(site: Site, upgraded: tuple[Run, Watched]) -> None:
     before = site.cluster.processes()
     run = site.play("site.yml")
