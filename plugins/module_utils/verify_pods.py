@@ -19,17 +19,13 @@ from urllib.parse import urlencode
 
 from .errors import ApiError, KubeadmError, UnreachableError
 from .verify import PATIENCE, SHORT_PATIENCE, NodeSeen, Row, names
-
-Object = dict[str, Any]
+from .verify_objects import LABEL, PORT, SERVICE, Object, namespace_object, pod_object, service_object
 
 UNREACHED = "the API server cannot reach the pod"
-LABEL = "quorum.kubeadm/verify"
-PORT = 8080
 # How many questions are under way at the same time.
 DIALS = 6
 BAD_REQUEST = 400
 CONFLICT = 409
-SERVICE = "probe"
 # Namespaces of runs that were killed are swept when they are this old.
 LEFTOVER_SECONDS = 600
 _NAMESPACES = "/api/v1/namespaces"
@@ -108,51 +104,6 @@ def choose(nodes: Sequence[NodeSeen], control_planes: Sequence[str], sample: int
             if pools[key] and len(chosen) < sample:
                 chosen.append(pools[key].pop(0))
     return chosen
-
-
-def namespace_object(name: str) -> Object:
-    """The namespace; its pods keep to the strictest of the pod security standards."""
-    labels = {LABEL: "probe", "pod-security.kubernetes.io/enforce": "restricted"}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-
-
-def service_object() -> Object:
-    """A Service over all probe pods."""
-    spec = {"selector": {LABEL: "probe"}, "ports": [{"port": 80, "targetPort": PORT}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE}, "spec": spec}
-
-
-def pod_object(name: str, node: str, image: str) -> Object:
-    """A web server that also dials others when it is asked to."""
-    container = {
-        "name": "probe",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "args": ["netexec", f"--http-port={PORT}"],
-        "ports": [{"containerPort": PORT}],
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-    spec = {
-        "nodeName": node,
-        "tolerations": [{"operator": "Exists"}],
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 1,
-        "restartPolicy": "Always",
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65534,
-            "runAsGroup": 65534,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-    }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {LABEL: "probe"}}, "spec": spec}
 
 
 def dials(pods: Sequence[Pod], cluster_ip: str, domain: str, namespace: str) -> list[Dial]:
