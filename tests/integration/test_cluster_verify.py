@@ -211,7 +211,7 @@ def test_a_run_that_is_ended_deletes_its_pods(cluster: Cluster, nodes: None, kub
     deadline = time.monotonic() + 60
     while len(probe_namespaces(cluster)) == before:
         assert time.monotonic() < deadline
-        assert process.poll() is None
+        assert process.poll() is None, process.stdout and process.stdout.read()
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
