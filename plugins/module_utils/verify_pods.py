@@ -48,7 +48,7 @@ class Spec:
     namespace: str
     image: str
     dns_domain: str = "cluster.local"
-    at_once: int = DIALS
+    at_once: int = 6
 
 
 @dataclass(frozen=True)

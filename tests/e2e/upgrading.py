@@ -23,8 +23,6 @@ from tests.e2e.workload import RATE, Workload
 JUDGED_SECONDS = 60.0
 # On new connections and on kept ones.
 ASKED = ("read", "write")
-
-
 # Seven machines share two processors here: what each does for itself elsewhere is done by two of them at a time.
 GENTLY = ("--forks", "2", "-e", "verify_pods_at_once=1")
 

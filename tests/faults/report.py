@@ -153,11 +153,10 @@ def upgraded(data: Run) -> list[str]:
         "2 load balancers, 3 control planes, 2 workers, from 1.35.4 to 1.36.3 with etcd 3.6.14 to 3.6.16. The API is "
         "read and written ten times a second through the VIP, each on new connections and on a kept one, and so is a "
         "Deployment of 2 replicas with a budget. `gap` is the longest time in which one of the four had no success. "
-        "SIGKILL goes to Ansible's whole process "
-        "group; what it had started on a host goes on there. The end is compared with that of the undisturbed "
-        "upgrade: versions, manifests, HAProxy's backends, cordons, add-ons. Seven machines share two processors, of "
-        "which each may take one; Ansible works on two machines at a time, and verify starts one probe pod after "
-        "another.",
+        "SIGKILL goes to Ansible's whole process group; what it had started on a host goes on there. The end is "
+        "compared with that of the undisturbed upgrade: versions, manifests, HAProxy's backends, cordons, add-ons. "
+        "Seven machines share two processors, of which each may take one; Ansible works on two machines at a time, "
+        "and verify starts one probe pod after another.",
         "",
         *table(["case", "s", "API gap s", "failed", "writes", "workload failed", "result"], rows),
     ]

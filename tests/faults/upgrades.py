@@ -31,7 +31,6 @@ UPGRADE = "playbooks/upgrade.yml"
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.59"
 LOGS = Path(CHECKOUT, ".build", "logs")
 
-
 # One upgrade, killed again and again: each run goes on from where the one before it was killed. In the order of the
 # run; `nth` counts in the run that goes on, which begins with the node that is not done.
 SETTLE, PODS = r"TASK .*settle \| Restart the kubelet", r"TASK .*restart \| Start the static pods"
