@@ -71,7 +71,8 @@ class World:
     def restart(self) -> None:
         self.restarts += 1
         self.reason = ""
-        self.api.beat = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        # Without an argument gmtime reads a coarser clock, which may still be in the second before.
+        self.api.beat = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time()))
 
     def why(self) -> str:
         return "its log"
