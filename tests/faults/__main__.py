@@ -79,6 +79,13 @@ def upgraded(settings: lab_settings.Settings, work: Path, _args: argparse.Namesp
         yield asdict(case)
 
 
+def alone(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One upgrade under the prober, and the same cluster at rest."""
+    site = Site(replace(settings, cpus=settings.cpus or upgrades.CPUS), upgrades.MACHINES, work)
+    for case in upgrades.Upgrades(site).alone():
+        yield asdict(case)
+
+
 CAMPAIGNS: dict[str, Campaign] = {
     "interrupted": interrupted,
     "colocated": together,
@@ -86,6 +93,7 @@ CAMPAIGNS: dict[str, Campaign] = {
     **{f"sources-{suite}": through_sources(suite) for suite in SUITES},
     "sources-broken": broken_sources,
     "etcd-truth": etcd_rows,
+    "upgrade": alone,
     "upgrades": upgraded,
 }
 

@@ -140,25 +140,42 @@ def truth(data: Run) -> list[str]:
 
 
 def upgraded(data: Run) -> list[str]:
-    """Upgrades under the prober."""
+    """Upgrades that were killed and stopped, under the prober."""
+    return [
+        "## Upgrades that are killed and stopped",
+        "",
+        *about(data),
+        "As above. SIGKILL goes to Ansible's whole process group; what it had started on a host goes on there. The end "
+        "is compared with that of the undisturbed upgrade: versions, manifests, HAProxy's backends, cordons, add-ons.",
+        "",
+        *cases(data),
+    ]
+
+
+def cases(data: Run) -> list[str]:
+    """What was seen from outside in each case."""
     rows = []
     for run in data["runs"]:
         seen = [f"{run['gap']:.2f}", f"{run['share']:.3%}", run["acknowledged"], f"{run['failed']} of {run['asked']}"]
         watched = seen if run["asked"] else ["", "", "", ""]
         rows.append([run["case"], f"{run['seconds']:.0f}", *watched, verdict(run["problem"], "well")])
+    return table(["case", "s", "API gap s", "failed", "writes", "workload failed", "result"], rows)
+
+
+def alone(data: Run) -> list[str]:
+    """One upgrade under the prober, and the same cluster at rest."""
     return [
-        "## Upgrades",
+        "## An upgrade",
         "",
         *about(data),
         "2 load balancers, 3 control planes, 2 workers, from 1.35.4 to 1.36.3 with etcd 3.6.14 to 3.6.16. The API is "
         "read and written ten times a second through the VIP, each on new connections and on a kept one, and so is a "
         "Deployment of 2 replicas with a budget. `gap` is the longest time in which one of the four had no success. "
-        "SIGKILL goes to Ansible's whole process group; what it had started on a host goes on there. The end is "
-        "compared with that of the undisturbed upgrade: versions, manifests, HAProxy's backends, cordons, add-ons. "
         "Seven machines share two processors, of which each may take one; Ansible works on two machines at a time, "
-        "and verify starts one probe pod after another.",
+        "and verify starts one probe pod after another. The first row is what this machine makes of the figures when "
+        "nothing happens to the cluster.",
         "",
-        *table(["case", "s", "API gap s", "failed", "writes", "workload failed", "result"], rows),
+        *cases(data),
     ]
 
 
@@ -169,6 +186,7 @@ SECTIONS = {
     **{f"sources-{suite}": sources for suite in SUITES},
     "sources-broken": broken,
     "etcd-truth": truth,
+    "upgrade": alone,
     "upgrades": upgraded,
 }
 

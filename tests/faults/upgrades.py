@@ -30,6 +30,8 @@ CPUS = 1.0
 UPGRADE = "playbooks/upgrade.yml"
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.59"
 LOGS = Path(CHECKOUT, ".build", "logs")
+# How long the cluster is watched while nothing happens to it: what this machine itself makes of the figures.
+REST = 180.0
 
 # One upgrade, killed again and again: each run goes on from where the one before it was killed. In the order of the
 # run; `nth` counts in the run that goes on, which begins with the node that is not done.
@@ -97,9 +99,9 @@ class Upgrades:
         LOGS.mkdir(parents=True, exist_ok=True)
         (LOGS / f"upgrade-{re.sub('[^a-z0-9]+', '-', name.lower())}.log").write_text(run.text, encoding="utf-8")
 
-    def watched(self, name: str, action: Callable[[Workload], str]) -> Case:
-        """Build, then act while somebody uses the cluster. action: returns the problem, if any."""
-        workload = self.build()
+    def watched(self, name: str, action: Callable[[Workload], str], workload: Workload | None = None) -> Case:
+        """Act while somebody uses the cluster, a new one without a workload. action: returns the problem, if any."""
+        workload = workload or self.build()
         began = time.monotonic()
         with watched(self.site, workload, re.sub("[^a-z0-9]+", "-", name.lower())) as seen:
             problem = action(workload)
@@ -109,7 +111,18 @@ class Upgrades:
             seen.api["failed_share"], seen.api["ledger"]["acknowledged"], seen.shop["asked"], len(seen.shop["failed"]),
         )  # fmt: skip
 
-    def whole(self) -> Case:
+    def alone(self) -> Iterator[Case]:
+        """The same cluster at rest, then upgraded."""
+        workload = self.build()
+
+        def rest(_workload: Workload) -> str:
+            time.sleep(REST)
+            return ""
+
+        yield self.watched(f"nothing, for {REST:.0f} s", rest, workload)
+        yield self.whole(workload)
+
+    def whole(self, workload: Workload | None = None) -> Case:
         """An undisturbed upgrade, then a second run that changes nothing."""
 
         def act(_workload: Workload) -> str:
@@ -118,7 +131,7 @@ class Upgrades:
             self.undisturbed = state(self.site)
             return run.problem()
 
-        case = self.watched("an undisturbed upgrade", act)
+        case = self.watched("an undisturbed upgrade", act, workload)
         before = self.site.cluster.processes()
         again = self.run()
         if again.problem() or again.changed() or self.site.cluster.processes() != before:

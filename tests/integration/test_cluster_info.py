@@ -108,6 +108,9 @@ def test_what_an_upgrade_must_know(cluster: Cluster, module: Run) -> None:
     assert again["addons"]["coredns"]["complete"] is True
     assert again["metrics_errors"] == {}
 
+    addons = module("cluster_info", endpoints=[cluster.url], addons=True)["cluster"]
+    assert addons["addons"] == again["addons"]
+    assert addons["control_plane_pods"] is addons["deprecated_apis"] is None
     unasked = module("cluster_info", endpoints=[cluster.url])["cluster"]
     assert unasked["control_plane_pods"] is unasked["addons"] is unasked["deprecated_apis"] is None
     assert set(unasked) == set(info)
