@@ -48,7 +48,12 @@ class Watched:
             found.append(f"the API's longest gap is {self.api['longest_gap']} s")
         if self.api["failed_share"] > 0.001:
             found.append(f"{self.api['failed_share']:.2%} of the probes failed")
-        found += [f"the ledger: {problem}" for problem in self.api["ledger"]["problems"]]
+        return found + self.lost
+
+    @property
+    def lost(self) -> list[str]:
+        """What must not happen whatever is done to the cluster: a write that is lost, a workload that is away."""
+        found = [f"the ledger: {problem}" for problem in self.api["ledger"]["problems"]]
         if self.shop["failed"]:
             found.append(f"{len(self.shop['failed'])} requests to the workload failed: {self.shop['failed'][:3]}")
         return found
