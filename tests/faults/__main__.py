@@ -14,10 +14,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from bench.store import Results
+from bench.store import Results, load
 from lab import nodes
 from lab import settings as lab_settings
 from lab.debian import SUITES
+from lab.errors import LabError
 from lab.shell import say
 from tests.e2e.support import Site
 from tests.faults import colocated, etcd_truth, external_etcd, report, upgrades
@@ -72,18 +73,19 @@ def etcd_rows(_settings: lab_settings.Settings, work: Path, _args: argparse.Name
         yield asdict(row)
 
 
-def upgraded(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Upgrades under the prober: undisturbed, killed, stopped."""
-    site = Site(replace(settings, cpus=settings.cpus or upgrades.CPUS), upgrades.MACHINES, work)
-    for case in upgrades.Upgrades(site).steps():
-        yield asdict(case)
+def upgraded(part: Callable[[upgrades.Upgrades], Iterator[upgrades.Case]], *, compared: bool = True) -> Campaign:
+    """Upgrades under the prober. compared: the end has to be that of the undisturbed one, which was measured before."""
 
+    def campaign(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+        site = Site(replace(settings, cpus=settings.cpus or upgrades.CPUS), upgrades.MACHINES, work)
+        known = load("upgrade", report.RESULTS) or {"runs": [{}]}
+        end = known["runs"][-1].get("end") or {}
+        if compared and not end:
+            raise LabError("nothing to compare with: run python3 -m tests.faults upgrade before")
+        for case in part(upgrades.Upgrades(site, end)):
+            yield asdict(case)
 
-def alone(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One upgrade under the prober, and the same cluster at rest."""
-    site = Site(replace(settings, cpus=settings.cpus or upgrades.CPUS), upgrades.MACHINES, work)
-    for case in upgrades.Upgrades(site).alone():
-        yield asdict(case)
+    return campaign
 
 
 CAMPAIGNS: dict[str, Campaign] = {
@@ -93,8 +95,9 @@ CAMPAIGNS: dict[str, Campaign] = {
     **{f"sources-{suite}": through_sources(suite) for suite in SUITES},
     "sources-broken": broken_sources,
     "etcd-truth": etcd_rows,
-    "upgrade": alone,
-    "upgrades": upgraded,
+    "upgrade": upgraded(upgrades.Upgrades.alone, compared=False),
+    "upgrades-killed": upgraded(upgrades.Upgrades.killed),
+    "upgrades-stopped": upgraded(upgrades.Upgrades.stopped),
 }
 
 

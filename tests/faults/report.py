@@ -139,10 +139,10 @@ def truth(data: Run) -> list[str]:
     ]
 
 
-def upgraded(data: Run) -> list[str]:
-    """Upgrades that were killed and stopped, under the prober."""
+def killed(data: Run) -> list[str]:
+    """An upgrade that was killed again and again, under the prober."""
     return [
-        "## Upgrades that are killed and stopped",
+        "## An upgrade that is killed",
         "",
         *about(data),
         "As above. SIGKILL goes to Ansible's whole process group; what it had started on a host goes on there. The end "
@@ -150,6 +150,11 @@ def upgraded(data: Run) -> list[str]:
         "",
         *cases(data),
     ]
+
+
+def stopped(data: Run) -> list[str]:
+    """An upgrade that stopped by itself, under the prober."""
+    return ["## An upgrade that stops by itself", "", *about(data), "As above.", "", *cases(data)]
 
 
 def cases(data: Run) -> list[str]:
@@ -187,7 +192,8 @@ SECTIONS = {
     "sources-broken": broken,
     "etcd-truth": truth,
     "upgrade": alone,
-    "upgrades": upgraded,
+    "upgrades-killed": killed,
+    "upgrades-stopped": stopped,
 }
 
 

@@ -8,6 +8,7 @@ Each case begins with a cluster of the version before. What an undisturbed upgra
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -59,7 +60,10 @@ POINTS = (
 
 @dataclass
 class Case:
-    """What became of one case. asked and failed: the workload's requests; gap and share: the API's."""
+    """What became of one case. asked and failed: the workload's requests; gap and share: the API's.
+
+    end: what an undisturbed upgrade ended with, which the others are compared with.
+    """
 
     case: str
     problem: str = ""
@@ -70,6 +74,7 @@ class Case:
     asked: int = 0
     failed: int = 0
     told: str = ""
+    end: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -139,6 +144,7 @@ class Upgrades:
             return run.problem()
 
         case = self.watched("an undisturbed upgrade", act, workload)
+        case.end = self.undisturbed
         before = self.site.cluster.processes()
         again = self.run()
         if again.problem() or again.changed() or self.site.cluster.processes() != before:
@@ -165,7 +171,7 @@ class Upgrades:
 
     def differs(self) -> str:
         """What is not as after an undisturbed upgrade."""
-        found = state(self.site)
+        found = json.loads(json.dumps(state(self.site)))
         parts = [part for part, value in self.undisturbed.items() if found[part] != value]
         return f"the end differs in {', '.join(parts)}" if parts else ""
 
@@ -261,9 +267,3 @@ class Upgrades:
                 time.sleep(15)
                 return
             time.sleep(2)
-
-    def steps(self) -> Iterator[Case]:
-        """Every case, the undisturbed one first: the others are compared with its end."""
-        yield self.whole()
-        yield from self.killed()
-        yield from self.stopped()
