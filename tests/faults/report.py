@@ -176,9 +176,9 @@ def alone(data: Run) -> list[str]:
         "2 load balancers, 3 control planes, 2 workers, from 1.35.4 to 1.36.3 with etcd 3.6.14 to 3.6.16. The API is "
         "read and written ten times a second through the VIP, each on new connections and on a kept one, and so is a "
         "Deployment of 2 replicas with a budget. `gap` is the longest time in which one of the four had no success. "
-        "Seven machines share two processors, of which each may take one; Ansible works on two machines at a time, "
-        "and verify starts one probe pod after another. The first row is what this machine makes of the figures when "
-        "nothing happens to the cluster.",
+        "Seven machines share two processors, of which each may take one where LAB_CPUS does not say otherwise. "
+        "Ansible works on two machines at a time, and verify starts one probe pod after another. The first row is what "
+        "this machine makes of the figures when nothing happens to the cluster.",
         "",
         *cases(data),
     ]
