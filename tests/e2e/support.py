@@ -27,7 +27,7 @@ from lab.shell import output
 from tests.lanes import KUBE_VERSION
 
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
-MINUTES = 15
+MINUTES = 25
 TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 KEY = re.compile(r"(?<!sha256:)(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 PRIVATE = re.compile("|".join(["PRIVATE KEY", *(
