@@ -153,8 +153,15 @@ def killed(data: Run) -> list[str]:
 
 
 def stopped(data: Run) -> list[str]:
-    """An upgrade that stopped by itself, under the prober."""
-    return ["## An upgrade that stops by itself", "", *about(data), "As above.", "", *cases(data)]
+    """An upgrade that stopped by itself and was killed in its later half, under the prober."""
+    return [
+        "## An upgrade that stops by itself, and is killed in its later half",
+        "",
+        *about(data),
+        "As above. One upgrade: each row goes on from where the one before it ended.",
+        "",
+        *cases(data),
+    ]
 
 
 def cases(data: Run) -> list[str]:

@@ -36,7 +36,7 @@ REST = 180.0
 
 # One upgrade, killed again and again: each run goes on from where the one before it was killed. In the order of the
 # run; `nth` counts in the run that goes on, which begins with the node that is not done, and only brings back into
-# service one that was killed while it settled.
+# service one that was killed while it settled. The later half is killed in the upgrade that is stopped.
 SETTLE, PODS = r"TASK .*settle \| Restart the kubelet", r"TASK .*restart \| Start the static pods"
 DRAIN = r"TASK .*roll_node \| Cordon and drain"
 POINTS = (
@@ -51,8 +51,10 @@ POINTS = (
     Point("it settles", SETTLE, 6),
     Point("it is about to come back into HAProxy", r"TASK .*back_into_service \| Come back into HAProxy", 0.2),
     Point("the second control plane's static pods are stopped", PODS, 3),
-    Point("the third control plane's static pods start", PODS, 7, 2),
-    Point("the first worker is drained", DRAIN, 2, 2),
+)
+LAST_CONTROL_PLANE = Point("the last control plane's static pods start", PODS, 7, 2)
+WORKERS = (
+    Point("the first worker is drained", DRAIN, 1),
     Point("the second worker settles", SETTLE, 1, 2),
     Point("the add-ons are upgraded", r"TASK .*addons \| Take CoreDNS", 1),
 )
@@ -156,11 +158,7 @@ class Upgrades:
         reached: list[Case] = []
 
         def act(_workload: Workload) -> str:
-            for point in POINTS:
-                began = time.monotonic()
-                problem = "" if kill_at(self.site, UPGRADE, point) else "the point was not reached: this says nothing"
-                seconds = round(time.monotonic() - began, 1)
-                reached.append(Case(f"killed while {point.name}", problem, seconds))
+            reached.extend(map(self.kill, POINTS))
             run = self.run()
             self.keep("killed", run)
             return run.problem() or self.differs()
@@ -168,6 +166,12 @@ class Upgrades:
         whole = self.watched(f"the upgrade that was killed {len(POINTS)} times", act, limits=False)
         yield from reached
         yield whole
+
+    def kill(self, point: Point) -> Case:
+        """A run that goes on until it is killed at the point."""
+        began = time.monotonic()
+        problem = "" if kill_at(self.site, UPGRADE, point) else "the point was not reached: this says nothing"
+        return Case(f"killed while {point.name}", problem, round(time.monotonic() - began, 1))
 
     def differs(self) -> str:
         """What is not as after an undisturbed upgrade."""
@@ -223,8 +227,8 @@ class Upgrades:
         return "; ".join(wrong)
 
     def blocked(self, workload: Workload) -> str:
-        """A budget begins to block when the control planes are done: named, the node uncordoned, the run fails."""
-        order = self.finished(2, lambda: workload.start(IMAGE, budget=2))
+        """A budget begins to block when the last control plane is done: named, the node uncordoned, the run fails."""
+        order = self.finished(1, lambda: workload.start(IMAGE, budget=2))
         run = self.run("-e", "upgrade_drain_seconds=10")
         order.set()
         self.keep("blocked", run)
@@ -238,7 +242,7 @@ class Upgrades:
         return "; ".join(wrong)
 
     def stopped(self) -> Iterator[Case]:
-        """One upgrade that is refused, that stops, that is blocked, and that ends well all the same."""
+        """One upgrade that is refused, stops, is blocked, is killed in its later half, and ends well all the same."""
         found: list[Case] = []
 
         def step(name: str, action: Callable[[], str]) -> None:
@@ -249,12 +253,14 @@ class Upgrades:
         def act(workload: Workload) -> str:
             step("a control plane is away before the run: refused with the arithmetic", self.away_before)
             step("a control plane dies in the middle: stops, says what is left", self.away_in_the_middle)
+            found.append(self.kill(LAST_CONTROL_PLANE))
             step("a budget begins to block in the middle: named, uncordoned", lambda: self.blocked(workload))
+            found.extend(map(self.kill, WORKERS))
             run = self.run()
             self.keep("stopped", run)
             return run.problem() or self.differs()
 
-        whole = self.watched("the upgrade that was stopped three times", act, limits=False)
+        whole = self.watched("the upgrade that was stopped three times and killed four times", act, limits=False)
         yield from found
         yield whole
 
