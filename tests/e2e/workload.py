@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.podman import exec_argv
-from lab.shell import output
+from lab.shell import output, run, wait_for
 from tests.e2e.support import Site
 
 NAME = "shop"
@@ -106,6 +106,10 @@ class Workload:
     def ask(self) -> subprocess.Popen[bytes]:
         """Begin to ask, from a node, at the Service's own address."""
         address = self.site.kubectl("get", "service", NAME, "-o", "jsonpath={.spec.clusterIP}")
+        # Both replicas are ready a moment before this node's kube-proxy knows: what is measured begins after that.
+        answers = f"import urllib.request; urllib.request.urlopen('http://{address}/', timeout=2)"
+        known = exec_argv(self.site.settings, self.node, ["python3", "-c", answers])
+        wait_for(f"the Service {NAME} on {self.node}", lambda: run(known, check=False).returncode == 0, 60)
         argv = exec_argv(
             self.site.settings, self.node, ["python3", "-c", CLIENT, f"http://{address}/", str(RATE), self.path]
         )
