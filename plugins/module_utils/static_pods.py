@@ -102,13 +102,20 @@ class Change:
             if plan.starts:
                 between()
             began = self.clock()
-            for name in plan.starts:
-                self.pods.place(name, plan.want[name])
-            self.settle(plan.want)
+            self._start(plan.starts, plan.want)
         except CommandError as exc:
             self._go_back(exc)
         self.seconds["start"] = round(self.clock() - began, 1)
         self.pods.forget()
+
+    def _start(self, names: Sequence[str], want: Mapping[str, str]) -> None:
+        """Place the manifests, in this order, and wait until all that is wanted answers."""
+        for name in names:
+            self.pods.place(name, want[name])
+            if name == ETCD:
+                # An API server that starts without its etcd waits 20 s for it, ends, and is started again.
+                self.settle({name: want[name]})
+        self.settle(want)
 
     def settle(self, want: Mapping[str, str]) -> None:
         """Until every component answers. Raises CommandError with the logs of those that do not."""
@@ -153,9 +160,7 @@ class Change:
             self.pods.remove(name)
         try:
             self._wait_for_end(names)
-            for name in reversed(names):
-                self.pods.place(name, old[name])
-            self.settle(old)
+            self._start(names[::-1], old)
         except CommandError as exc:
             raise CommandError(
                 "the control plane neither came up as wanted nor went back to what it was",

@@ -167,7 +167,24 @@ def test_all_stop_before_any_starts_and_etcd_outlives_its_client() -> None:
     assert [words for words in log if words.startswith("place")] == [f"place {name}" for name in COMPONENTS]
     assert log[-1] == "forget"
     assert change.seconds["stop"] >= 2.0
-    assert 1.0 <= change.seconds["start"] <= 2.0
+    # etcd first, then the others together.
+    assert 2.0 <= change.seconds["start"] <= 3.0
+
+
+def test_the_api_server_starts_when_its_etcd_answers() -> None:
+    kubelet = Kubelet(OLD)
+    kubelet.bring(NEW)
+    assert kubelet.log.index(f"begin {ETCD}") < kubelet.log.index(f"place {API}")
+
+
+def test_going_back_the_api_server_waits_for_its_etcd_too() -> None:
+    kubelet = Kubelet(OLD)
+    kubelet.ill.add(NEW[API])
+    with pytest.raises(CommandError):
+        kubelet.bring(NEW)
+    log = kubelet.log[kubelet.log.index(f"remove {ETCD}") :]
+    assert log.index(f"begin {ETCD}") < log.index(f"place {API}")
+    assert kubelet.running == OLD
 
 
 def test_components_that_stay_the_same_are_untouched() -> None:
