@@ -1,7 +1,7 @@
 # Copyright: quorum.kubeadm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take the lock of the cluster for this run, or say who has it. A process of its own holds it until the run has ended."""
+"""Take the lock of the cluster for this run, or say who has it. A process of its own holds it until the run ends."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def take(given: dict[str, Any]) -> dict[str, Any]:
     os.makedirs(directory, mode=0o700, exist_ok=True)
     answer = run_keeper.start(job(given))
     if "error" in answer:
-        return {"failed": True, "msg": answer["msg"], "error": answer["error"]}
+        return {"failed": True, **answer}
     return told(answer) | ({"warnings": [answer["warning"]]} if answer["warning"] else {})
 
 

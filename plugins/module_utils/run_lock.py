@@ -45,8 +45,9 @@ class Holder:
     until: str = ""
 
     def __str__(self) -> str:
-        who, process = (self.run.split(":") + ["?"])[:2]
-        told = [f"{who} (process {process})", f"playbook {self.playbook or 'unknown'}", f"since {self.since}"]
+        who, _colon, process = self.run.rpartition(":")[0].partition(":")
+        told = [f"{who or self.run} (process {process or 'unknown'})", f"playbook {self.playbook or 'unknown'}"]
+        told.append(f"since {self.since}")
         return ", ".join([*told, *([f"until {self.until} unless it is renewed"] if self.until else [])])
 
 

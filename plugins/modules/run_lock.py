@@ -20,9 +20,9 @@ description:
     no API. While no API answers it is the latter alone; the Lease is taken as soon as one does.
   - A process of its own on the controller keeps it, and gives it back when the run has ended, however it did. When that
     process is killed too, the Lease ends by itself.
-  - From then on, the collection's modules that change something ask before they do whether the lock was confirmed in the
-    last 25 seconds. When it was not within another minute, or somebody else has it, they fail and change nothing. This
-    costs no request. Without this module nothing of that happens.
+  - From then on, each of the collection's modules that change something sees first whether the lock was confirmed in
+    the last 25 seconds. When it is not within another minute, or somebody else has it, the module fails and changes
+    nothing. This costs no request. Without this module nothing of that happens.
 options:
   state:
     description:

@@ -1,7 +1,7 @@
 # Copyright: quorum.kubeadm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that holds a run's lock: it takes it, renews it, and gives it back when the run has ended, however it did.
+"""The process that holds a run's lock: it takes it, renews it, and gives it back when the run has ended, in any way.
 
 Started by the action run_lock in a session of its own, so it survives a kill of Ansible's whole process group. It gets
 its job on standard input and answers with one line; after that it is connected to nothing.
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import run_lease, run_lock
-from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError, RefusedError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import CommandError, KubeadmError, RefusedError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import KubeApi, open_api
 from ansible_collections.quorum.kubeadm.plugins.module_utils.run_lock import CLAIMED, CONTROLLER, LEASE, Holder
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils import controller_lock, run_state
@@ -203,13 +203,19 @@ def start(job: Mapping[str, Any]) -> dict[str, Any]:
         line = process.stdout.readline()
     if not line:
         process.wait()
-        return {"error": {"what": "the process that keeps the run's lock has ended", "where": "this controller"}}
+        error = CommandError(
+            "the process that keeps the run's lock has ended at its start",
+            where=f"this controller, {sys.executable}",
+            next_step="see that the disk of the home directory is not full and can be written to",
+        )
+        return error.result()
     answer: dict[str, Any] = json.loads(line)
     return answer
 
 
 def _answer(answer: Mapping[str, Any]) -> None:
-    print(json.dumps(answer), flush=True)  # noqa: T201 - the one line that is waited for
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     os.close(nothing)
