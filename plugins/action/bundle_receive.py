@@ -8,18 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle import require
 from ansible_collections.quorum.kubeadm.plugins.module_utils.bundle_archive import open_archive
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.modules.bundle_receive import SPEC
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.bundle_cache import BundleCache, verify
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.fenced_action import FencedAction
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.receipts import digest_of
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 
-class ActionModule(ActionBase):
+class ActionModule(FencedAction):
     """See the module's documentation."""
 
     TRANSFERS_FILES = True

@@ -13,3 +13,4 @@ class ActionModule(ApiAction):
     """See the module's documentation."""
 
     MODULE = cluster_info
+    CHANGES = False

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.quorum.kubeadm.plugins.modules.host_packages import SPEC
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.fenced_action import FencedAction
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 
-class ActionModule(ActionBase):
+class ActionModule(FencedAction):
     """See the module's documentation."""
-
-    TRANSFERS_FILES = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The action."""

@@ -14,25 +14,24 @@ from types import ModuleType
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.fenced_action import FencedAction
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 CONTROLLER = ("localhost", "127.0.0.1", "::1")
 
 
-class ApiAction(ActionBase):
+class ApiAction(FencedAction):
     """Calls the module's `call(params, check_mode)` with parameters that its SPEC and RULES accept."""
 
-    TRANSFERS_FILES = False
     MODULE: ModuleType
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The action."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self.is_here():
-            return result | self.call()
+            return result | (self.refused() or self.call())
         name = self.MODULE.__name__.rpartition(".")[2]
         executed = self._execute_module(
             module_name=f"quorum.kubeadm.{name}", module_args=dict(self._task.args), task_vars=task_vars

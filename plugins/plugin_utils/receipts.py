@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.fenced_action import FencedAction
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 SECRET = "secret_b64"  # noqa: S105 - the name of an option
@@ -43,13 +43,12 @@ def digest_of(module: str, arguments: Mapping[str, Any]) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class ReceiptAction(ActionBase):
+class ReceiptAction(FencedAction):
     """Answers from a proven receipt, else runs the module, which leaves one.
 
     UNCHANGED: the lists of the module's result that are empty when there was nothing to do.
     """
 
-    TRANSFERS_FILES = False
     MODULE = ""
     UNCHANGED: tuple[str, ...] = ("steps",)
 
