@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from . import host_reset_ours as ours
-from .errors import RefusedError
 from .host_reset_facts import Facts
 from .host_units import DISABLED
 
@@ -23,47 +22,6 @@ class Step:
     kind: str
     text: str
     items: tuple[str, ...]
-
-
-def check_name(name: str, confirm: str) -> None:
-    """A host is reset only by its own name, spelled out."""
-    if confirm != name:
-        raise RefusedError(
-            "the confirmation is not the name of this host; nothing was changed",
-            where=name,
-            found=f"confirm is {confirm[:80]!r}",
-            next_step=f"give confirm the name {name!r} when it is this host that shall be blank",
-        )
-
-
-def check_owner(name: str, facts: Facts) -> None:
-    """Refuse a host that is another node, and one whose Kubernetes is not ours."""
-    others = [seen for seen in facts.identity.names if seen != name]
-    if others:
-        raise RefusedError(
-            "this host is another node than the one that was named; nothing was changed",
-            where=name,
-            found=f"Kubernetes or etcd calls it {', '.join(others)}",
-            next_step="look at the address that the inventory gives this name",
-        )
-    foreign = _foreign(facts)
-    if foreign:
-        raise RefusedError(
-            "this host runs Kubernetes that is not ours; nothing was changed",
-            where=name,
-            found=foreign,
-            next_step="reset it with what has set it up, for kubeadm with `kubeadm reset`",
-        )
-
-
-def _foreign(facts: Facts) -> str:
-    marked, units = facts.identity.marked, facts.runtime.units
-    kubelet = units.get(ours.KUBELET)
-    if kubelet and kubelet.is_running and ours.UNIT_FILES[ours.KUBELET] not in marked:
-        return f"{ours.KUBELET} runs, and its unit file is not ours"
-    if not marked and (ours.PKI in facts.disk.trees or facts.disk.configs):
-        return f"{ours.ETC} has certificates or kubeconfigs, and no file of ours is on this host"
-    return ""
 
 
 def plan(facts: Facts, *, stamp: str, delete_data: bool = False) -> tuple[Step, ...]:

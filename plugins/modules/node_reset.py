@@ -19,8 +19,8 @@ description:
   - Looks again when it is done, by other means, and fails when anything has stayed.
   - Removes exact names only. What a host had before, and what others have beside ours, is left alone and named in
     RV(left_alone).
-  - Asks no API of Kubernetes and takes no member out of etcd. Do that first, with M(quorum.kubeadm.kube_drain) and
-    M(quorum.kubeadm.etcd_member).
+  - Takes no node out of a cluster and no member out of etcd, and refuses where that has not been done before, with
+    M(quorum.kubeadm.kube_drain) and M(quorum.kubeadm.etcd_member).
   - A run that was interrupted anywhere is finished by the next one. On a blank host nothing is done.
 options:
   name:
@@ -33,7 +33,8 @@ options:
     required: true
   force:
     description:
-      - Reset a host whose etcd is a member of a cluster that others keep alive, or that cannot be asked.
+      - Reset a host that is still a node of a cluster whose API answers, or whose etcd is a member of a cluster that
+        others keep alive or cannot be asked. Such a host is refused otherwise.
       - Only for a whole cluster that goes.
     type: bool
     default: false
@@ -56,6 +57,11 @@ options:
     default: []
   etcd_endpoints:
     description: Client URLs of other etcd members, to be asked besides those that this host knows.
+    type: list
+    elements: str
+    default: []
+  api_endpoints:
+    description: URLs of API servers, to be asked besides the kubelet's own whether the cluster still has this node.
     type: list
     elements: str
     default: []
@@ -108,47 +114,51 @@ etcd_data:
   elements: str
 """
 
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import etcd_api, etcd_health
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import CommandError, KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_leftovers import leftovers
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import operation
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_probe import ETCD_FILES, ETCD_TIMEOUT
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_reset import apply, check_name, check_owner, plan
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_reset_etcd import Observe, check_membership, place
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_reset import apply, plan
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_reset_facts import Facts
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_reset_guards import (
+    check_membership,
+    check_name,
+    check_node,
+    check_owner,
+    place,
+)
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_reset_look import look, set_aside
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_reset_ours import PORTS
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_reset_run import Doer
-
-Killer = Callable[[int, int], None]
-
-
-def observe(endpoints: Sequence[str]) -> etcd_health.Sample:
-    """The cluster as any of these endpoints tells it."""
-    transport = etcd_api.tls_transport(*ETCD_FILES)
-    return etcd_health.observe(endpoints, lambda url: etcd_api.EtcdApi(url, transport, ETCD_TIMEOUT))
+from ansible_collections.quorum.kubeadm.plugins.module_utils.host_reset_world import World
 
 
-def reset(
-    host: Host, params: Mapping[str, Any], *, effects: bool, ask: Observe = observe, kill: Killer = os.kill
-) -> dict[str, Any]:
-    """Look, judge, do, look again. Nothing is done before everything was judged."""
+def judge(host: Host, params: Mapping[str, Any], world: World) -> Facts:
+    """What is on the host, when nothing speaks against its reset."""
     name = params["name"]
     check_name(name, params["confirm"])
     facts = look(host, params["vip"], params["cni_files"])
     check_owner(name, facts)
-    if facts.disk.etcd and not params["force"]:
-        check_membership(place(host, params["etcd_endpoints"]), name, ask)
+    if not params["force"]:
+        check_node(name, facts, lambda node: world.has_node(params["api_endpoints"], node))
+        if facts.disk.etcd:
+            check_membership(place(host, params["etcd_endpoints"]), name, world.observe)
+    return facts
+
+
+def reset(host: Host, params: Mapping[str, Any], *, effects: bool, world: World | None = None) -> dict[str, Any]:
+    """Look, judge, do, look again. Nothing is done before everything was judged."""
+    world = world or World()
+    facts = judge(host, params, world)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     steps = plan(facts, stamp=stamp, delete_data=params["delete_data"])
-    doer = Doer(host, facts.network.networks, grace=params["grace_seconds"], timeout=params["timeout"], kill=kill)
+    doer = Doer(host, facts.network.networks, grace=params["grace_seconds"], timeout=params["timeout"], kill=world.kill)
     told = apply(steps, doer.act, effects=effects)
     stayed = leftovers(host, facts, params["ports"]) if effects else []
     return {
@@ -191,6 +201,7 @@ def main() -> None:
             "vip": {"type": "str", "default": ""},
             "cni_files": strings,
             "etcd_endpoints": strings,
+            "api_endpoints": strings,
             "ports": {"type": "list", "elements": "int", "default": list(PORTS)},
             "grace_seconds": {"type": "float", "default": 10.0},
             "timeout": {"type": "float", "default": 120.0},
