@@ -13,7 +13,7 @@ from . import host_reset_ours as ours
 from .host_io import Host
 from .host_net import read_listening
 from .host_reset_facts import Facts
-from .host_reset_look import MEMBER, identify, pod_processes, saved
+from .host_reset_look import MEMBER, identify, keepers, pod_processes, saved
 
 # What is printed of many.
 SHOWN = 5
@@ -80,14 +80,16 @@ def _services(host: Host, before: Facts) -> list[str]:
 
 
 def _processes(host: Host) -> list[str]:
-    found = [
-        f"{(host.read_text(f'/proc/{pid}/comm') or '').strip()} ({pid})" for pid in pod_processes(host, keepers=True)
-    ]
+    found = [f"{_name(host, pid)} ({pid})" for pid in (*pod_processes(host), *keepers(host))]
     for pid in filter(str.isdigit, host.names("/proc")):
-        name = (host.read_text(f"/proc/{pid}/comm") or "").strip()
+        name = _name(host, pid)
         if name in ours.PROGRAMS:
             found.append(f"{name} ({pid})")
     return _some("process", found)
+
+
+def _name(host: Host, pid: object) -> str:
+    return (host.read_text(f"/proc/{pid}/comm") or "").strip()
 
 
 def _listeners(host: Host, before: Facts, ports: Sequence[int]) -> list[str]:

@@ -25,12 +25,15 @@ class Identity:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What runs. others: containerd's namespaces that somebody else uses. pids: processes of pods."""
+    """What runs. others: containerd's namespaces that somebody else uses. pids: processes of pods. keepers:
+    containerd's own for them.
+    """
 
     units: dict[str, Unit] = field(default_factory=dict)
     containers: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     pids: tuple[int, ...] = ()
+    keepers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

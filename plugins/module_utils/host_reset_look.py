@@ -78,19 +78,24 @@ def look_at_runtime(host: Host) -> Runtime:
                 containers = held
             elif held:
                 others.append(namespace)
-    return Runtime(units, tuple(containers), tuple(others), tuple(pod_processes(host)))
+    return Runtime(units, tuple(containers), tuple(others), tuple(pod_processes(host)), tuple(keepers(host)))
 
 
-def pod_processes(host: Host, *, keepers: bool = False) -> list[int]:
-    """Processes in the kubelet's part of the cgroups; with `keepers`, containerd's shims of pods, too."""
+def pod_processes(host: Host) -> list[int]:
+    """Processes in the kubelet's part of the cgroups."""
     # Where this very process is in such a part, as in a machine that is a pod itself, everything would be.
     if ours.is_pod(host.read_text("/proc/self/cgroup") or ""):
         return []
-    pids = [int(name) for name in host.names("/proc") if name.isdigit()]
-    found = [pid for pid in pids if ours.is_pod(host.read_text(f"/proc/{pid}/cgroup") or "")]
-    if keepers:
-        found += [pid for pid in pids if ours.is_shim(host.read_text(f"/proc/{pid}/cmdline") or "")]
-    return found
+    return [pid for pid in _pids(host) if ours.is_pod(host.read_text(f"/proc/{pid}/cgroup") or "")]
+
+
+def keepers(host: Host) -> list[int]:
+    """containerd's processes that stand between it and a pod; they outlive both."""
+    return [pid for pid in _pids(host) if ours.is_shim(host.read_text(f"/proc/{pid}/cmdline") or "")]
+
+
+def _pids(host: Host) -> list[int]:
+    return [int(name) for name in host.names("/proc") if name.isdigit()]
 
 
 def look_at_network(host: Host, vip: str, networks: tuple[str, ...]) -> Network:

@@ -18,7 +18,7 @@ from . import host_reset_ours as ours
 from .errors import CommandError
 from .host_io import Host
 from .host_reset import Step
-from .host_reset_look import pod_processes, saved
+from .host_reset_look import keepers, pod_processes, saved
 from .host_units import Wish, apply_units, plan_units, read_units
 
 SCRATCH = "/run/quorum-kubeadm"
@@ -70,8 +70,8 @@ class Doer:
         apply_units(self._host, plan.early, self._timeout)
 
     def _pods(self, _items: Sequence[str]) -> None:
-        self._end(pod_processes(self._host), signal.SIGTERM, self._grace)
-        self._end(pod_processes(self._host), signal.SIGKILL, KILLED_SECONDS)
+        self._end(pod_processes, signal.SIGTERM, self._grace)
+        self._end(pod_processes, signal.SIGKILL, KILLED_SECONDS)
         ctr = ["ctr", "-n", ours.NAMESPACE]
         for noun, words in (("tasks", ["rm", "-f"]), ("containers", ["rm"])):
             found = self._host.run([*ctr, noun, "ls", "-q"]).out.split()
@@ -79,17 +79,19 @@ class Doer:
                 self._host.run([*ctr, noun, *words, *found[first : first + AT_ONCE]], timeout=self._timeout)
 
     def _keepers(self, _items: Sequence[str]) -> None:
-        self._end(pod_processes(self._host, keepers=True), signal.SIGKILL, KILLED_SECONDS, keepers=True)
+        self._end(pod_processes, signal.SIGKILL, KILLED_SECONDS)
+        self._end(keepers, signal.SIGKILL, KILLED_SECONDS)
 
-    def _end(self, pids: Sequence[int], how: int, seconds: float, *, keepers: bool = False) -> None:
-        """Send a signal, and wait until no such process is left, so long."""
+    def _end(self, find: Callable[[Host], list[int]], how: int, seconds: float) -> None:
+        """Send a signal to such processes, and wait until none is left, so long."""
+        pids = find(self._host)
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 self._kill(pid, how)
         deadline = time.monotonic() + seconds
         while pids and time.monotonic() < deadline:
             time.sleep(PAUSE)
-            pids = pod_processes(self._host, keepers=keepers)
+            pids = find(self._host)
 
     def _vip(self, items: Sequence[str]) -> None:
         for item in items:

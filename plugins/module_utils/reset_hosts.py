@@ -84,9 +84,8 @@ class Outcome:
 def outcome(host: str, result: Mapping[str, Any], *, planned: bool) -> Outcome:
     """From the result of node_reset."""
     steps, leftovers = list(result.get("steps") or ()), list(result.get("leftovers") or ())
-    notes = tuple(
-        [*(result.get("left_alone") or ()), *(f"{path}: etcd's data" for path in result.get("etcd_data") or ())]
-    )
+    kept = [f"{path}: etcd's data" for path in result.get("etcd_data") or ()]
+    notes = (*(result.get("left_alone") or ()), *kept)
     if leftovers:
         return Outcome(host, "leftovers", "; ".join(leftovers), notes)
     if result.get("unreachable"):
