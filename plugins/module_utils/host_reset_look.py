@@ -132,7 +132,7 @@ def _cni_configs(host: Host, known: set[str]) -> tuple[tuple[str, ...], list[str
     for name in host.names(ours.CNI_DIR):
         path = f"{ours.CNI_DIR}/{name}"
         if name not in known:
-            foreign.append(f"{path}: no pod network of ours has this name; cni_files would name it")
+            foreign.append(f"{path} is not known as ours")
             continue
         configs.append(path)
         network = json_object(host.read_text(path)).get("name")
@@ -161,7 +161,7 @@ def _kubeconfigs(host: Host, authorities: Sequence[str]) -> tuple[tuple[str, ...
         if set(named) <= set(authorities):
             mine.append(path)
         else:
-            shared.append(f"{path}: has other clusters too; take this one out of it by hand")
+            shared.append(f"{path} has other clusters too")
     return tuple(mine), shared
 
 
@@ -209,9 +209,9 @@ def _mirrors(host: Host) -> list[str]:
 
 
 def _records(host: Host) -> list[str]:
-    return [f"{path}: records stay" for path in ours.RECORDS if host.names(path)]
+    return [f"{path} has records" for path in ours.RECORDS if host.names(path)]
 
 
 def _foreign_runtime(runtime: Runtime) -> list[str]:
     names = ", ".join(runtime.others)
-    return [f"containerd and its configuration: others have containers in it ({names})"] if names else []
+    return [f"containerd has containers of others ({names})"] if names else []

@@ -82,9 +82,9 @@ class Outcome:
 
 
 def outcome(host: str, result: Mapping[str, Any], *, planned: bool) -> Outcome:
-    """From the result of node_reset."""
+    """From the result of node_reset. planned: it only looked."""
     steps, leftovers = list(result.get("steps") or ()), list(result.get("leftovers") or ())
-    kept = [f"{path}: etcd's data" for path in result.get("etcd_data") or ()]
+    kept = [f"{path} has data of etcd" for path in result.get("etcd_data") or ()]
     notes = (*(result.get("left_alone") or ()), *kept)
     if leftovers:
         return Outcome(host, "leftovers", "; ".join(leftovers), notes)
@@ -98,11 +98,11 @@ def outcome(host: str, result: Mapping[str, Any], *, planned: bool) -> Outcome:
 
 
 def report(outcomes: Sequence[Outcome], steps: Mapping[str, Sequence[str]], width: int) -> str:
-    """One table for all hosts, what went wrong last: there the eye is. steps: told in check mode, host to steps."""
+    """One table for all hosts, what went wrong last: there the eye is. steps: what would be done, by host."""
     ordered = sorted(outcomes, key=lambda item: (not item.is_good, natural(item.host)))
     rows = [[item.state.upper() if not item.is_good else item.state, item.host, item.found, "; ".join(item.notes)]
             for item in ordered]  # fmt: skip
-    plans = [line for host, told in steps.items() for line in (f"{host}:", *(f"  - {step}" for step in told))]
+    plans = [line for host, told in steps.items() if told for line in (f"{host}:", *(f"  - {step}" for step in told))]
     return "\n".join(
         [*plans, *table(["RESULT", "HOST", "FOUND", "LEFT ALONE, AND KEPT"], rows, width), verdict(outcomes)]
     )
@@ -113,6 +113,6 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     bad = [item.host for item in outcomes if not item.is_good]
     if bad:
         return f"reset: {len(bad)} of {len(outcomes)} hosts are not blank: {host_list(bad)}"
-    if any(item.state == "planned" for item in outcomes):
-        return f"reset: {len(outcomes)} hosts would be blank; nothing was changed"
-    return f"reset: {len(outcomes)} hosts are blank, nothing has stayed"
+    planned = any(item.state == "planned" for item in outcomes)
+    what = "would be blank; nothing was changed" if planned else "blank; nothing has stayed"
+    return f"reset: {len(outcomes)} of {len(outcomes)} hosts {what}"

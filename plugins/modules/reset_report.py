@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - quorum.kubeadm contributors (@quorum-kubeadm)
 description:
-  - Puts together what M(quorum.kubeadm.node_reset) returned on each host. In check mode it prints the steps, too.
+  - Puts together what M(quorum.kubeadm.node_reset) returned on each host.
   - Runs on the controller and connects to nothing. Use it with C(run_once).
 options:
   hosts:
@@ -26,6 +26,12 @@ options:
     type: list
     elements: str
     required: true
+  before:
+    description:
+      - Whether nothing has been changed yet. Then only what was refused stops the play, and only that is printed.
+      - In check mode the steps are printed as well.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Tells what would be done.
@@ -58,6 +64,7 @@ from ansible.module_utils.basic import AnsibleModule
 SPEC: dict[str, Any] = {
     "hosts": {"type": "list", "elements": "str", "required": True},
     "registers": {"type": "list", "elements": "str", "required": True},
+    "before": {"type": "bool", "default": False},
 }
 
 

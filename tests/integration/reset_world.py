@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.integration.support import run_module
+from tests.integration.support import ROOT, run_module
 
 UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--propagation", "private")
 VIP = "192.0.2.100"
@@ -107,6 +107,7 @@ def private() -> None:
         must("mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/{name},upperdir={upper},workdir={work}", f"/{name}")
     must("mount", "-t", "tmpfs", "tmpfs", "/run")
     must("mount", "-t", "tmpfs", "tmpfs", "/usr/local/sbin")
+    os.mkdir("/run/netns")
     write("/usr/local/sbin/systemctl", SYSTEMCTL, 0o755)
     write("/usr/local/sbin/ctr", CTR, 0o755)
     must("ip", "link", "set", "lo", "up")
@@ -117,7 +118,8 @@ def private() -> None:
 def kubeconfig(*authorities: str) -> str:
     """With the cluster's name as its CA."""
     lines = [
-        f"- cluster:\n    certificate-authority-data: {base64.b64encode(name.encode()).decode()}" for name in authorities
+        f"- cluster:\n    certificate-authority-data: {base64.b64encode(name.encode()).decode()}"
+        for name in authorities
     ]
     return "\n".join(["clusters:", *lines, "users:", "- name: system:node:cp1", ""])
 
@@ -243,10 +245,54 @@ def blank() -> dict[str, Any]:
     return {"before": before, "done": done, "after": seen()}
 
 
+def play(inventory: str, *words: str) -> dict[str, Any]:
+    """playbooks/reset.yml, with this machine as cp1."""
+    write("/run/inventory.yml", inventory)
+    argv = [
+        str(Path(sys.executable).parent / "ansible-playbook"),
+        "-i",
+        "/run/inventory.yml",
+        "playbooks/reset.yml",
+        *words,
+    ]
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": "/run/ansible", "ANSIBLE_SSH_RETRIES": "0",
+                   "ANSIBLE_TIMEOUT": "2", "ANSIBLE_HOST_KEY_CHECKING": "False"}  # fmt: skip
+    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return {"code": done.returncode, "out": done.stdout + done.stderr}
+
+
+HERE = f"{{ansible_connection: local, ansible_python_interpreter: {sys.executable}}}"
+# Nobody listens on this port of a network that has nobody else.
+GONE = "{ansible_host: 127.0.0.1, ansible_port: 9}"
+ALONE = f"all:\n  vars: {{kube_vip: {VIP}}}\n  children:\n    kube_control_plane: {{hosts: {{cp1: {HERE}}}}}\n"
+WITH_ONE_THAT_IS_GONE = f"{ALONE}    kube_node: {{hosts: {{w1: {GONE}}}}}\n"
+
+
+def playbook() -> dict[str, Any]:
+    """Asked wrongly, in check mode, for one, and for all of which one does not answer."""
+    files()
+    network()
+    volumes()
+    confirmed = ("-e", "reset_confirm=kubernetes")
+    told: dict[str, Any] = {"before": seen()}
+    told["unnamed"] = play(WITH_ONE_THAT_IS_GONE, *confirmed)
+    told["misspelt"] = play(WITH_ONE_THAT_IS_GONE, "-e", "reset_hosts=cp", *confirmed)
+    told["unconfirmed"] = play(WITH_ONE_THAT_IS_GONE, "-e", "reset_hosts=cp1")
+    # Without its client certificates nobody can say whether etcd needs this host.
+    told["needed"] = play(WITH_ONE_THAT_IS_GONE, "-e", "reset_hosts=cp1", *confirmed)
+    told["check"] = play(WITH_ONE_THAT_IS_GONE, "-e", "reset_hosts=all", *confirmed, "--check")
+    told["untouched"] = seen()
+    told["all"] = play(WITH_ONE_THAT_IS_GONE, "-e", "reset_hosts=all", *confirmed)
+    told["after"] = seen()
+    told["again"] = play(ALONE, "-e", "reset_hosts=cp1", *confirmed)
+    return told
+
+
 def main(argv: Sequence[str]) -> None:
     """Print what a scenario found."""
     private()
-    scenarios = {"whole": lambda: whole(False), "podman": lambda: whole(True), "blank": blank}
+    scenarios = {"whole": lambda: whole(False), "podman": lambda: whole(True), "blank": blank,
+                 "playbook": playbook}  # fmt: skip
     print(json.dumps(scenarios[argv[0]]()))
 
 
