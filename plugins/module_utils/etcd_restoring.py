@@ -181,5 +181,6 @@ def facts(found: Found) -> dict[str, Any]:
         "written": found.written,
         "uncommitted": log.uncommitted if log else 0,
         **{key: shown.get(key, "" if key.endswith("_id") else 0) for key in keys},
+        "was_restored": found.record is not None,
         "restored": asdict(restored) if restored else {},
     }

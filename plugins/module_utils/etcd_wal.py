@@ -69,7 +69,11 @@ class _Record:
 
 def frame(kind: int, data: bytes, checksum: int) -> bytes:
     """One record as it stands in a file; the checksum of everything before it."""
-    body = encode({1: kind, 2: update(checksum, data), 3: data})
+    return framed(encode({1: kind, 2: update(checksum, data), 3: data}))
+
+
+def framed(body: bytes) -> bytes:
+    """A message with its length, filled up."""
     fill = -len(body) % HEADER
     length = len(body) | ((0x80 | fill) << 56 if fill else 0)
     return length.to_bytes(HEADER, "little") + body + bytes(fill)

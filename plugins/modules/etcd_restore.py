@@ -40,6 +40,11 @@ options:
     description: Its peer URL. Needed with V(state=prepared).
     type: str
     default: ""
+  others:
+    description: With V(state=examined), URLs of other members; told is at which of them somebody accepts connections.
+    type: list
+    elements: str
+    default: []
   data_dir:
     description: etcd's data directory. What is restored is made in it, so that it is put into place by renaming.
     type: str
@@ -103,6 +108,11 @@ etcd:
       what they were made of and when that was written.
   returned: success
   type: dict
+answering:
+  description: Those of O(others) at which somebody accepts connections.
+  returned: with V(state=examined)
+  type: list
+  elements: str
 snapshot:
   description: The snapshot's C(path), C(revision), C(total_keys), C(size), C(sha256), and when it was C(taken).
   returned: success
@@ -110,6 +120,7 @@ snapshot:
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -123,6 +134,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_restore_run im
     examined,
     prepared,
 )
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_unit import dial
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import check_path
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import operation
@@ -130,11 +142,13 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.snapshot_run import
 from ansible_collections.quorum.kubeadm.plugins.module_utils.snapshot_store import SnapshotStore
 from ansible_collections.quorum.kubeadm.plugins.module_utils.snapshot_tools import Tools
 
+DIALS = 16
 SPEC: dict[str, Any] = {
     "state": {"type": "str", "choices": ["examined", "prepared", "activated"], "required": True},
     "snapshot": {"type": "str", "default": ""},
     "name": {"type": "str", "default": ""},
     "peer_url": {"type": "str", "default": ""},
+    "others": {"type": "list", "elements": "str", "default": []},
     "data_dir": {"type": "str", "default": "/var/lib/etcd"},
     "etcd": {"type": "str", "default": "/usr/bin/etcd"},
     "etcdutl": {"type": "str", "default": "/usr/bin/etcdutl"},
@@ -169,7 +183,10 @@ def run(params: dict[str, Any], *, effects: bool) -> dict[str, Any]:
         check_path(params["snapshot"])
     io = world(params)
     if params["state"] == "examined":
-        return examined(io, params)
+        with ThreadPoolExecutor(max_workers=DIALS) as pool:
+            answers = list(pool.map(dial, params["others"]))
+        accepts = [url for url, answer in zip(params["others"], answers) if answer]
+        return {**examined(io, params), "answering": accepts}
     if params["state"] == "prepared":
         return prepared(io, params, effects=effects)
     return activated(io, effects=effects)
