@@ -103,7 +103,7 @@ def choose(machines: Sequence[Machine], voters: Sequence[str], asked: Asked) -> 
     """What is built on; and why that is nothing, or not what was asked for."""
     begun = [machine for machine in machines if machine.phase == ACTIVATED]
     if len(begun) == 1 and asked.survivor in ("", begun[0].name):
-        return begun[0], ""
+        return _finished(begun[0])
     if asked.snapshot:
         return _with_snapshot(machines, asked)
     usable = [machine for machine in machines if machine.usable and machine.name in voters]
@@ -113,6 +113,13 @@ def choose(machines: Sequence[Machine], voters: Sequence[str], asked: Asked) -> 
         found = ", ".join(f"{machine.name} {machine.etcd.get('cluster_id')}" for machine in usable)
         return None, f"the data are of more than one cluster: {found}. Move the data away that do not belong here"
     return _newest(usable, asked)
+
+
+def _finished(begun: Machine) -> tuple[Machine | None, str]:
+    source = str((begun.etcd.get("restored") or {}).get("source"))
+    if begun.snapshot and source != f"snapshot:{begun.snapshot.get('sha256')}":
+        return None, f"another restore is in place on {begun.name} and was not started: finish it, without snapshot"
+    return begun, ""
 
 
 def _newest(usable: Sequence[Machine], asked: Asked) -> tuple[Machine | None, str]:

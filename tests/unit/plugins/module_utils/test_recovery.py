@@ -173,13 +173,15 @@ def test_an_interrupted_run_asks_for_the_same_words_and_does_what_is_left() -> N
 
 
 def test_an_interrupted_restore_of_a_snapshot_asks_for_the_same_words() -> None:
-    seen = {"path": "/b/x.db", "revision": 77, "taken": NOW - 90}
+    seen = {"path": "/b/x.db", "revision": 77, "taken": NOW - 90, "sha256": "beef"}
     asked = Asked(snapshot="/b/x.db", lost=("cp3",))
     words = decide((replace(blank("cp1"), snapshot=seen), blank("cp2"), away("cp3")), asked, NOW).words
     made = {"source": "snapshot:beef", "revision": 77, "written": NOW - 90}
     begun = Machine("cp1", True, data(5, 1, runs=False, phase="activated", restored=made), snapshot=seen)
     outcome = decide((begun, blank("cp2"), away("cp3")), replace(asked, acknowledge=words), NOW)
     assert (outcome.works, outcome.words) == (True, words)
+    other = replace(begun, snapshot={**seen, "sha256": "f00d"})
+    assert "another restore is in place on cp1" in refusal(decide((other, blank("cp2"), away("cp3")), asked, NOW))
 
 
 def test_killed_between_the_two_renames_the_restore_is_finished() -> None:
