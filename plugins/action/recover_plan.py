@@ -35,7 +35,8 @@ def machine(name: str, seen: Mapping[str, Any], away: Mapping[str, str]) -> Mach
     """A host's registers as one value; away: addresses of hosts that gave nothing, to their names."""
     told = plain(seen.get(DATA) or {})
     if "etcd" not in told:
-        return Machine(name, why=problem_of(told)[1])
+        first = plain(seen.get(PODS) or {})
+        return Machine(name, why=problem_of(told if told.get("failed") or not first else first)[1])
     sample = plain(seen.get(ETCD) or {}).get("etcd") or {}
     members = sample.get("members") or []
     copy = plain(seen.get(COPY) or {})
@@ -47,7 +48,6 @@ def machine(name: str, seen: Mapping[str, Any], away: Mapping[str, str]) -> Mach
         voters=tuple(sorted(one["name"] or one["id"] for one in members if not one["learner"])),
         alarms=tuple(sorted({alarm for one in members for alarm in one["alarms"]})),
         answering=tuple(url for url in told.get("answering") or [] if urlsplit(url).hostname in away),
-        held=tuple(plain(seen.get(PODS) or {}).get("held") or []),
         snapshot=copy.get("snapshot") or {},
         why=str((copy.get("error") or {}).get("found") or ""),
     )
@@ -57,16 +57,19 @@ def machines_of(given: Mapping[str, Any], hostvars: Mapping[str, Any]) -> list[M
     """All hosts of etcd."""
     silent = [name for name in given["hosts"] if "etcd" not in (hostvars[name].get(DATA) or {})]
     away = {str(given["addresses"][name]): name for name in silent if name in given["addresses"]}
-    return [machine(name, hostvars[name], away) for name in given["hosts"]]
+    return [machine(name, hostvars[name], away) for name in sorted(given["hosts"])]
 
 
-def text_of(outcome: Outcome, asked: Asked) -> str:
+def text_of(outcome: Outcome, asked: Asked, *, effects: bool = True) -> str:
     """What a person reads."""
     lines = ["", "ETCD, AS IT WAS FOUND", *(f"  {line}" for line in outcome.told)]
     if outcome.refusals:
         lines += ["REFUSED", *(f"  {line}" for line in outcome.refusals)]
     if outcome.steps:
-        lines += ["WOULD BE DONE" if not outcome.works else "IS DONE NOW", *(f"  {line}" for line in outcome.steps)]
+        lines += [
+            "IS DONE NOW" if outcome.works and effects else "WOULD BE DONE",
+            *(f"  {line}" for line in outcome.steps),
+        ]
     if outcome.words and not outcome.refusals and not outcome.works:
         source = f" -e snapshot={asked.snapshot}" if asked.snapshot else ""
         lost = f" -e recover_lost={','.join(asked.lost)}" if asked.lost else ""
@@ -89,9 +92,10 @@ class ActionModule(ActionBase):
         _validated, given = self.validate_argument_spec(SPEC)
         hostvars = (task_vars or {})["hostvars"]
         asked = Asked(given["survivor"], given["snapshot"], tuple(given["lost"]), given["acknowledge"])
-        outcome = decide(machines_of(given, hostvars), asked, time.time())
+        held = {name: plain(hostvars[name].get(PODS) or {}).get("held") or [] for name in given["control_planes"]}
+        outcome = decide(machines_of(given, hostvars), asked, time.time(), held)
         color = constants.COLOR_ERROR if outcome.refusals else constants.COLOR_OK
-        self._display.display(text_of(outcome, asked), color=color)
+        self._display.display(text_of(outcome, asked, effects=not self._task.check_mode), color=color)
         dead = [name for name in given["control_planes"] if name in outcome.others]
         result.update(changed=False, plan={**outcome.as_dict(), "dead_control_planes": dead})
         if outcome.refusals:

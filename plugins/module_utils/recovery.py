@@ -9,7 +9,7 @@ majority that could be started again is no lost majority.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,14 +146,32 @@ def _with_snapshot(machines: Sequence[Machine], asked: Asked) -> tuple[Machine |
     return None, f"no host has a good snapshot {asked.snapshot} ({why or 'no such file'})"
 
 
-def decide(machines: Sequence[Machine], asked: Asked, now: float) -> Outcome:
-    """Everything, from what was seen."""
+def unfinished(machines: Sequence[Machine], told: tuple[str, ...], held: Mapping[str, Sequence[str]]) -> Outcome | None:
+    """What an interrupted run has left when etcd is a cluster of one already. Who is fenced stays held."""
+    alone = next((machine for machine in machines if machine.quorum and machine.voters == (machine.name,)), None)
+    if alone is None:
+        return None
+    others = tuple(machine.name for machine in machines if machine is not alone)
+    fence = tuple(machine.name for machine in machines if machine is not alone and machine.reachable)
+    steps = tuple(
+        f"{name}: start {', '.join(parts)}: etcd has been recovered already"
+        for name, parts in held.items()
+        if parts and name not in others
+    )
+    if not steps:
+        return None
+    return Outcome(alone.name, "", (alone.name,), told, (), steps, fence, others, works=True, finishes=True)
+
+
+def decide(
+    machines: Sequence[Machine], asked: Asked, now: float, held: Mapping[str, Sequence[str]] | None = None
+) -> Outcome:
+    """Everything, from what was seen. held: components that are taken away from the kubelet, by control plane."""
     voters = voters_of(machines)
     told = tuple(line(machine, now) for machine in machines)
-    alone = [machine for machine in machines if machine.quorum and machine.voters == (machine.name,) and machine.held]
-    if len(alone) == 1:
-        steps = (f"{alone[0].name}: start {', '.join(alone[0].held)}: etcd has been recovered already",)
-        return Outcome(alone[0].name, voters=voters, told=told, steps=steps, works=True, finishes=True)
+    left = unfinished(machines, told, held or {})
+    if left:
+        return left
     recovered = [machine.name for machine in machines if machine.quorum and machine.etcd.get("was_restored")]
     if recovered and len(voters) == 1:
         return Outcome(voters=voters, told=(*told, f"etcd was recovered on {recovered[0]}: there is nothing to do."))

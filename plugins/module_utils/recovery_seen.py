@@ -19,7 +19,7 @@ class Machine:
     """An etcd host as it was seen. etcd: facts of its data (etcd_restore). quorum: its member answers for a majority.
 
     voters: names of the voters that its member knows, () where it tells none. answering: URLs of other members that
-    accept connections. held: components of the control plane that are taken away.
+    accept connections.
     """
 
     name: str
@@ -29,7 +29,6 @@ class Machine:
     voters: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     answering: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()
     snapshot: Mapping[str, Any] = field(default_factory=dict)
     why: str = ""
 

@@ -78,8 +78,8 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description:
-    - C(survivor), C(words) to acknowledge, C(told) and C(steps) (lines), C(refusals), C(fence) (reachable hosts that are
-      stopped), C(others) (all other members), C(dead_control_planes).
+    - C(survivor), C(words) to acknowledge, C(told) and C(steps) (lines), C(refusals), C(fence) (reachable hosts that
+      are stopped), C(others) (all other members), C(dead_control_planes).
     - C(works), whether it was acknowledged and may be done; C(finishes), whether only what an interrupted run has held
       is started again.
   returned: always

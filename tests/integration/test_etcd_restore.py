@@ -174,6 +174,24 @@ def test_refused_while_etcd_runs_on_the_data_and_nothing_is_left(make: Make) -> 
     assert (found["runs"], found["damage"]) == (True, "")
 
 
+def test_what_is_told_of_a_survivor_that_runs_is_what_it_has_when_it_is_stopped(make: Make) -> None:
+    """What a person acknowledges is named by it, and a recovery that was killed asks for the same again."""
+    cluster = make("e1", "e2", "e3")
+    for number in range(30):
+        cluster.put("e1", f"/registry/{number}", 100)
+    for name in ("e2", "e3"):
+        cluster.members[name].kill()
+    time.sleep(3)
+    data, urls = cluster.directory / "e1", [cluster.members[name].peer_url for name in ("e1", "e2")]
+    running = well(ask("examined", data, others=urls))
+    cluster.members["e1"].server.stop()
+    stopped = well(ask("examined", data, others=urls))
+    assert (running["etcd"]["runs"], stopped["etcd"]["runs"]) == (True, False)
+    assert (running["answering"], stopped["answering"]) == (urls[:1], [])
+    for key in ("last_term", "last_index", "cluster_id", "member_id"):
+        assert running["etcd"][key] == stopped["etcd"][key]
+
+
 def test_killed_between_the_two_renames_it_goes_on(lost: tuple[EtcdCluster, Writer]) -> None:
     cluster, writer = lost
     data = cluster.directory / "e1"

@@ -192,13 +192,21 @@ def test_killed_between_the_two_renames_the_restore_is_finished() -> None:
 
 
 def test_what_is_held_after_the_recovery_is_started_without_a_question() -> None:
-    done = replace(alive("cp1", quorum=True), voters=("cp1",), held=("kube-apiserver", "kube-scheduler"))
-    outcome = decide((done, away("cp2"), away("cp3")), Asked(), NOW)
+    done = replace(alive("cp1", quorum=True), voters=("cp1",), etcd=data(was_restored=True))
+    machines = (done, replace(blank("cp2")), away("cp3"))
+    held = {"cp1": ["kube-apiserver", "kube-scheduler"], "cp2": ["etcd"]}
+    outcome = decide(machines, Asked(), NOW, held)
     assert (outcome.works, outcome.finishes, outcome.survivor) == (True, True, "cp1")
     assert outcome.steps == ("cp1: start kube-apiserver, kube-scheduler: etcd has been recovered already",)
-    done = replace(done, held=(), etcd=data(was_restored=True))
-    outcome = decide((done, away("cp2"), away("cp3")), Asked(), NOW)
-    assert (outcome.works, outcome.refusals, outcome.steps) == (False, (), ())
+    assert (outcome.fence, outcome.others) == (("cp2",), ("cp2", "cp3"))
+    outcome = decide(machines, Asked(), NOW, {"cp1": [], "cp2": ["etcd"]})
+    assert (outcome.works, outcome.refusals, outcome.steps) == (False, (), ()), "who is fenced stays held"
+
+
+def test_control_planes_of_an_external_etcd_are_started_as_well() -> None:
+    done = replace(alive("e1", quorum=True), voters=("e1",))
+    outcome = decide((done, away("e2"), away("e3")), Asked(), NOW, {"cp1": ["kube-apiserver"], "cp2": []})
+    assert outcome.steps == ("cp1: start kube-apiserver: etcd has been recovered already",)
 
 
 @pytest.mark.parametrize(
