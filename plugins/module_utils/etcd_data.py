@@ -110,10 +110,13 @@ class DataDir:
         return read_log(self._files(self._fresh))
 
     def _written(self) -> float:
-        """When the log was last written to; 0.0 when that is not known."""
         names = self._names()
+        return self.changed(f"{self.member}/wal/{names[-1]}") if names else 0.0
+
+    def changed(self, path: str) -> float:
+        """When a file was last written to; 0.0 when that is not known."""
         with suppress(OSError):
-            return os.path.getmtime(f"{self.member}/wal/{names[-1]}") if names else 0.0
+            return os.path.getmtime(path)
         return 0.0
 
     def _runs(self) -> bool:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import calendar
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -70,7 +69,7 @@ def look_at(io: Io, path: str) -> Snapshot:
     io.snapshots.tools.require("status")
     contents, told = judge(io.snapshots, path, path), io.snapshots.tools.status(path)
     named = NAMED.search(path)
-    taken = float(calendar.timegm(time.strptime(named.group(1), STAMP))) if named else os.path.getmtime(path)
+    taken = float(calendar.timegm(time.strptime(named.group(1), STAMP))) if named else io.data.changed(path)
     return Snapshot(path, contents.sha256, contents.size, told.revision, told.total_keys, taken)
 
 
