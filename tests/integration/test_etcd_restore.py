@@ -63,7 +63,7 @@ def lose_majority(cluster: EtcdCluster, seconds: float = 2) -> Writer:
     writer.start()
     time.sleep(seconds)
     for name in ("e2", "e3"):
-        cluster.members[name].server.process.kill()
+        cluster.members[name].kill()
     time.sleep(0.5)
     writer.stop()
     cluster.stop()
@@ -184,7 +184,9 @@ def test_what_is_told_of_a_survivor_that_runs_is_what_it_has_when_it_is_stopped(
     time.sleep(3)
     data, urls = cluster.directory / "e1", [cluster.members[name].peer_url for name in ("e1", "e2")]
     running = well(ask("examined", data, others=urls))
-    cluster.members["e1"].server.stop()
+    survivor = cluster.members["e1"].server
+    assert survivor is not None
+    survivor.stop()
     stopped = well(ask("examined", data, others=urls))
     assert (running["etcd"]["runs"], stopped["etcd"]["runs"]) == (True, False)
     assert (running["answering"], stopped["answering"]) == (urls[:1], [])

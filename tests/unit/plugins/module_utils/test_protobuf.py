@@ -20,7 +20,9 @@ def test_there_and_back(fields: dict[int, int | bytes]) -> None:
 
 
 @given(FIELDS, st.data())
-def test_a_message_that_is_cut_is_none_or_ends_between_two_fields(fields: dict[int, int | bytes], data) -> None:
+def test_a_message_that_is_cut_is_none_or_ends_between_two_fields(
+    fields: dict[int, int | bytes], data: st.DataObject
+) -> None:
     whole = encode(fields)
     cut = data.draw(st.integers(0, len(whole)))
     found = parse(whole[:cut])

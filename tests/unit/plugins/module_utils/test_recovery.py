@@ -123,7 +123,9 @@ def five(first: tuple[int, int], second: tuple[int, int]) -> list[Machine]:
 
 
 @pytest.mark.parametrize(("first", "second", "best"), [((4, 90), (4, 91), "e2"), ((5, 80), (4, 99), "e1")])
-def test_the_survivor_with_the_newest_entry_is_built_on(first, second, best: str) -> None:
+def test_the_survivor_with_the_newest_entry_is_built_on(
+    first: tuple[int, int], second: tuple[int, int], best: str
+) -> None:
     asked = Asked(lost=FIVE[2:])
     assert decide(five(first, second), asked, NOW).survivor == best
     other = "e1" if best == "e2" else "e2"
@@ -236,7 +238,9 @@ def build(drawn: list[tuple[str, int, int]]) -> list[Machine]:
 
 
 @given(MACHINES, st.data())
-def test_nothing_works_unless_the_majority_is_lost_and_everybody_else_is_fenced_or_confirmed(drawn, extra) -> None:
+def test_nothing_works_unless_the_majority_is_lost_and_everybody_else_is_fenced_or_confirmed(
+    drawn: list[tuple[str, int, int]], extra: st.DataObject
+) -> None:
     machines = build(drawn)
     names = [machine.name for machine in machines]
     lost = tuple(extra.draw(st.lists(st.sampled_from(names), unique=True)))
