@@ -71,9 +71,9 @@ class Tools:
             )
         return Told(int(answer["revision"]), int(answer["totalKey"]), format(int(answer.get("hash", 0)), "x"))
 
-    def restore(self, path: str, data_dir: str) -> str:
-        """Restore into a directory that is not there yet; the path of the database in it."""
-        argv = [self.etcdutl, "snapshot", "restore", path, f"--data-dir={data_dir}"]
+    def restore(self, path: str, data_dir: str, *more: str) -> str:
+        """Restore into a directory that is not there yet; the path of the database in it. more: flags."""
+        argv = [self.etcdutl, "snapshot", "restore", path, f"--data-dir={data_dir}", *more]
         self._require(self.host.run(argv, self.seconds), "etcdutl could not restore the snapshot", path)
         return f"{data_dir}/member/snap/db"
 

@@ -137,9 +137,10 @@ class Change:
         for name in names:
             if name in plan.stops:
                 self.pods.keep(name)
-        self._wait_for_end(names)
+        self.wait_for_end(names)
 
-    def _wait_for_end(self, names: Sequence[str]) -> None:
+    def wait_for_end(self, names: Sequence[str]) -> None:
+        """Until no process of these components is left."""
         deadline = self.clock() + self.timeout
         while running := [name for name in names if self.pods.runs(name)]:
             if self.clock() >= deadline:
@@ -159,7 +160,7 @@ class Change:
         for name in names:
             self.pods.remove(name)
         try:
-            self._wait_for_end(names)
+            self.wait_for_end(names)
             self._start(names[::-1], old)
         except CommandError as exc:
             raise CommandError(
