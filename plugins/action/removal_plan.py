@@ -97,7 +97,7 @@ class ActionModule(ActionBase):
         _validated, given = self.validate_argument_spec(SPEC)
         if not split_names(given["names"]):
             return result | {"failed": True, "msg": "No machine is named. Next: -e node=NAME, its exact name"}
-        if given["cluster"].get("failed"):
+        if "cluster" not in given["cluster"]:
             return result | {"failed": True, "msg": f"the cluster cannot be read: {given['cluster'].get('msg')}"}
         outcome = review(inputs_of(given, (task_vars or {})["hostvars"]))
         self._show(outcome)

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from .drain import Pod
 from .drain_evict import delete
-from .errors import RefusedError
+from .errors import InputError, RefusedError
+from .input_types import DNS
 from .kube_api import KubeApi, node_path
 from .kube_life import LEASES, SILENT_SECONDS, is_served, lease_age
 
@@ -61,6 +62,9 @@ def refuse(api: KubeApi, found: Found, *, drained: bool, dead: bool) -> None:
 
 def forget(api: KubeApi, name: str, *, drained: bool, dead: bool) -> Object:
     """Delete it; what was deleted, in order. Each object only when it is still the one that was looked at."""
+    if not DNS.fullmatch(name):
+        # An empty name would be the path of all nodes.
+        raise InputError("This is no node's name", found=repr(name[:80]), next_step="give the exact name of one node")
     found = find(api, name)
     refuse(api, found, drained=drained, dead=dead)
     steps: list[str] = []

@@ -79,6 +79,7 @@ class Outcome:
             "confirmed": bool(case.replacement) or case.confirm_no_tolerance,
             "drained_balancers": [] if self.turn == LAST else _answering(case),
             "joined": case.replacement,
+            "ca_pem": case.ca_pem or None,
             "steps": [step.as_dict() for step in self.steps],
             "tolerance": dict(self.tolerance),
         }

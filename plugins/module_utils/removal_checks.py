@@ -167,6 +167,9 @@ def _balancers(case: Case) -> Iterator[Finding]:
         found = f"{names}: {len(staying)} other load balancers are known, and HAProxy answers on none of them"
         yield fatal("", "load-balancers", found, f"add or mend another one first, {AGAIN}")
     if going or case.having(CONTROL_PLANE):
+        if staying and not case.ca_pem and not case.replacement:
+            found = "the load balancers need the cluster's CA, and no control plane that stays was seen to have it"
+            yield fatal("", "load-balancers", found, f"make a control plane that stays reachable, {AGAIN}")
         for name in silent:
             found = "its HAProxy does not answer, so its configuration stays as it is"
             yield warning(name, "load-balancers", found, "mend it, then run site: it writes what is missing")

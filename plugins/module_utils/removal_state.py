@@ -104,8 +104,8 @@ class Machine:
 
     @property
     def resets(self) -> bool:
-        """Whether there is something of Kubernetes or etcd on it to clean away."""
-        return self.state == ALIVE and (self.has_kubelet or ETCD in self.roles)
+        """Whether there is something of ours on it to clean away."""
+        return self.state == ALIVE
 
 
 @dataclass(frozen=True)

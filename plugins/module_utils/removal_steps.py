@@ -156,10 +156,9 @@ def groups_of(case: Case, turn: str, reader: str) -> list[dict[str, Any]]:
     if not case.replacement:
         put("rewrite", *_rewritten(case))
         put("outdated", *_outdated(case))
-    put("look", *_looked(case))
-    scope = _scope(case)
-    for name in scope:
-        found.setdefault(name, []).append("kube_replace_hosts")
+    for group, names in (("kube_removal_look", _looked(case)), ("kube_replace_hosts", _scope(case))):
+        for name in names:
+            found.setdefault(name, []).append(group)
     return [{"name": name, "groups": groups} for name, groups in found.items()]
 
 

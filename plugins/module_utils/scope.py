@@ -58,3 +58,8 @@ def removal_scope(groups: Groups, names: Sequence[str], replacement: str = "") -
     known = {*every, *_members(groups, WORKERS)}
     named = [name for name in (*names, replacement) if name in known]
     return list(dict.fromkeys([*every, *named]))
+
+
+def staying_scope(groups: Groups, names: Sequence[str], joined: str = "") -> list[str]:
+    """Hosts to report on when these have gone: what the cluster stands on, and the one that joined."""
+    return [name for name in removal_scope(groups, [], joined) if name not in names]

@@ -13,8 +13,8 @@ version_added: 0.1.0
 author:
   - quorum.kubeadm contributors (@quorum-kubeadm)
 description:
-  - Deletes exactly the Node of this name, and the Lease of this name in C(kube-node-lease). Each is deleted only when it
-    is still the very object that was looked at.
+  - Deletes exactly the Node of this name, and the Lease of this name in C(kube-node-lease). Each is deleted only when
+    it is still the very object that was looked at.
   - Of a machine that is dead also the pods that are bound to it, by force, because no kubelet is there to end them. So
     a StatefulSet starts them elsewhere.
   - Refuses a node that a kubelet serves, which means that it is Ready and its Lease was renewed within 40 seconds,

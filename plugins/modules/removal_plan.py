@@ -147,6 +147,10 @@ plan:
       description: O(replacement).
       type: str
       returned: always
+    ca_pem:
+      description: The cluster's CA certificate (public), as a control plane that stays has it; null when none was seen.
+      type: str
+      returned: always
     steps:
       description: "Each with C(node), C(does) and C(left), which is what is left of the cluster then."
       type: list
