@@ -121,7 +121,10 @@ class ActionModule(ActionBase):
         nodes = tuple(dict.fromkeys((*args["control_planes"], *args["workers"])))
         machines = tuple(args["etcd_machines"])
         register = args["balancer_register"]
-        args["backends"] = {name: values["hostvars"][name].get(register) or {} for name in args["balancers"]}
+        told = {
+            name: values["hostvars"][name].get(register) for name in args["balancers"] if name in values["hostvars"]
+        }
+        args["backends"] = {name: result for name, result in told.items() if result}
         rows, notes = judge(args, Hosts(seen, nodes, tuple(args["balancers"]), errors, machines))
         document = verify_table.document(rows, notes, args["cluster"].get("seconds") or {})
         as_json = args["output"] == "json"

@@ -13,8 +13,9 @@ from . import evidence
 from .facts import Node, parse_node
 from .findings import FATAL, Finding
 from .membership import Plan
-from .preflight_inputs import CONTROL_PLANE, ETCD, LB
-from .removal_checks import Case, check, joins_first, membership
+from .preflight_inputs import CONTROL_PLANE, LB
+from .removal_case import Case, joins_first, membership, reader_of
+from .removal_checks import check
 from .removal_state import ALIVE, Host, Machine, NodeSeen, World, identify, merged
 from .removal_steps import FIRST, LAST, MIDDLE, Step, groups_of, steps_of, tolerances
 from .upgrade_check import blocked
@@ -64,7 +65,7 @@ class Outcome:
     @property
     def reader(self) -> str:
         """A host that stays and through which etcd is changed."""
-        return _reader(self.case)
+        return reader_of(self.case)
 
     def as_dict(self) -> dict[str, Any]:
         """For a result: plain values only."""
@@ -119,17 +120,6 @@ def _forgotten(machine: Machine) -> dict[str, Any]:
 
 def _answering(case: Case) -> list[str]:
     return [name for name in case.staying(LB) if name in case.world.balancers]
-
-
-def _reader(case: Case) -> str:
-    """Where etcd answers with a majority behind it, on a machine that stays; by name."""
-    role = ETCD if case.world.external else CONTROL_PLANE
-    looks = [
-        (not facts.etcd.linearizable, name)
-        for name in case.staying(role)
-        if (facts := case.host(name).facts) and facts.etcd
-    ]
-    return min(looks)[1] if looks else ""
 
 
 def _host(inputs: Inputs, name: str) -> Host:

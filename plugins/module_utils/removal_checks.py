@@ -6,96 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from .etcd_look import peer_url
 from .findings import Finding, fatal, warning
-from .membership import Plan, arithmetic, refused, removal, walk
+from .membership import Plan, arithmetic
 from .pki import same_ca
 from .preflight_inputs import CONTROL_PLANE, ETCD, GROUP_NAMES, LB, WORKER
-from .quorum import Cluster, Member, add_learner_gate, quorum, tolerance
-from .removal_state import ALIVE, CONFUSED, DEAD, GONE, UNCLEAR, Host, Machine, World, member_of
+from .quorum import quorum, tolerance
+from .removal_case import Case, joins_first, membership, reader_of, staying_hosts
+from .removal_state import ALIVE, CONFUSED, DEAD, GONE, UNCLEAR, Host, Machine
 
 AGAIN = "then run the same again"
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is asked for. replacement: the machine that takes the place of the one named, "" when none does."""
-
-    world: World
-    machines: tuple[Machine, ...]
-    replacement: str = ""
-    ca_pem: str = ""
-    api_via: str = "localhost"
-    confirm_even: bool = False
-    confirm_no_tolerance: bool = False
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The machines that go."""
-        return tuple(machine.name for machine in self.machines)
-
-    @property
-    def same_name(self) -> bool:
-        """Whether a machine is replaced by one of its own name, or by itself."""
-        return self.replacement in self.names
-
-    def staying(self, role: str) -> tuple[str, ...]:
-        """Hosts of a role that stay, as far as the inventory has them; a replacement is not there yet."""
-        gone = {*self.names, self.replacement}
-        return tuple(name for name in self.world.having(role) if name not in gone)
-
-    def having(self, role: str) -> list[Machine]:
-        """Those of a role that go."""
-        return [machine for machine in self.machines if role in machine.roles]
-
-    def host(self, name: str) -> Host:
-        """As it was looked at."""
-        return self.world.hosts.get(name, Host(name))
-
-
-def membership(case: Case) -> Plan:
-    """etcd's steps, each asked its gate in the state that those before it leave: the dead first, the leader last."""
-    have = _with_replacement(case) if joins_first(case) else case.world.etcd
-    leaving = [machine.member for machine in case.machines if machine.member]
-    order = sorted(leaving, key=lambda member: (member.healthy, member.leader, member.name))
-    state, steps, aloud = have, [], []
-    for member in order:
-        now = state.find(member.id) or member
-        more = removal(state, now, bool(case.replacement) or case.confirm_no_tolerance, [other.id for other in leaving])
-        plan = walk(state, more)
-        if not plan.allowed:
-            return refused(have, *plan.reasons)
-        state = plan.after
-        steps += more
-        aloud += [text for text in plan.aloud if text not in aloud]
-    return Plan(have, state, tuple(steps), (), tuple(aloud))
-
-
-def joins_first(case: Case) -> bool:
-    """Whether the replacement can join while the old machine, which lives, still serves."""
-    if not case.replacement or case.same_name or len(case.machines) != 1:
-        return False
-    (machine,) = case.machines
-    if machine.state != ALIVE or machine.member is None:
-        return machine.state == ALIVE
-    if case.world.etcd.has_quorum and member_of(case.world.look, case.replacement, _address(case)):
-        return True  # an earlier run was interrupted after it
-    return add_learner_gate(case.world.etcd, case.replacement, [peer_url(_address(case))]).allowed
-
-
-def _address(case: Case) -> str:
-    return case.host(case.replacement).address
-
-
-def _with_replacement(case: Case) -> Cluster:
-    """The members when the replacement has joined, if the old machine has one."""
-    have = case.world.etcd
-    if not case.machines[0].member or member_of(case.world.look, case.replacement, _address(case)):
-        return have
-    new = Member("new", case.replacement, (peer_url(_address(case)),), healthy=True)
-    return Cluster((*have.members, new))
 
 
 def _names(case: Case) -> Iterator[Finding]:
@@ -167,7 +87,7 @@ def _balancers(case: Case) -> Iterator[Finding]:
         found = f"{names}: {len(staying)} other load balancers are known, and HAProxy answers on none of them"
         yield fatal("", "load-balancers", found, f"add or mend another one first, {AGAIN}")
     if going or case.having(CONTROL_PLANE):
-        if staying and not case.ca_pem and not case.replacement:
+        if staying and case.staying(CONTROL_PLANE) and not case.ca_pem and not case.replacement:
             found = "the load balancers need the cluster's CA, and no control plane that stays was seen to have it"
             yield fatal("", "load-balancers", found, f"make a control plane that stays reachable, {AGAIN}")
         for name in silent:
@@ -180,7 +100,7 @@ def _etcd(case: Case) -> Iterator[Finding]:
     if not concerned:
         return
     look, have = case.world.look, case.world.etcd
-    if look is None:
+    if look is None or not reader_of(case):
         step = f"start etcd, {AGAIN}; when its quorum is lost: playbooks/recover_quorum.yml"
         yield fatal("", "etcd", "etcd answers on no machine that stays", step)
         return
@@ -242,6 +162,9 @@ def _serves(case: Case, name: str) -> bool:
 
 
 def _silent(case: Case) -> Iterator[Finding]:
+    if not staying_hosts(case) and not joins_first(case):
+        step = f"make a control plane that stays reachable, {AGAIN}"
+        yield fatal("", "unreachable", "no machine that stays can be logged in to", step)
     for name, host in sorted(case.world.hosts.items()):
         if name not in (*case.names, case.replacement) and host.facts is None:
             found = f"it was not looked at: {host.why}"

@@ -13,7 +13,7 @@ from . import report
 from .membership import Plan
 from .preflight_inputs import CONTROL_PLANE, ETCD, GROUP_NAMES, LB, WORKER
 from .quorum import Cluster, Member, quorum
-from .removal_checks import Case
+from .removal_case import Case, joins_first, staying_hosts
 from .removal_state import ALIVE, LOST, Machine
 from .scope import join_scope
 
@@ -152,7 +152,8 @@ def groups_of(case: Case, turn: str, reader: str) -> list[dict[str, Any]]:
         }
         for part in [part for part, wanted in parts.items() if wanted]:
             put(part, machine.name)
-    put("through", *filter(None, [reader or _any(case)]))
+    joined = [case.replacement] if joins_first(case) else []
+    put("through", *[*([reader] if reader else []), *staying_hosts(case), *joined][:1])
     if not case.replacement:
         put("rewrite", *_rewritten(case))
         put("outdated", *_outdated(case))
@@ -160,12 +161,6 @@ def groups_of(case: Case, turn: str, reader: str) -> list[dict[str, Any]]:
         for name in names:
             found.setdefault(name, []).append(group)
     return [{"name": name, "groups": groups} for name, groups in found.items()]
-
-
-def _any(case: Case) -> str:
-    """A host that stays, for tasks that are done elsewhere: a control plane, or whatever there is."""
-    staying = [*case.staying(CONTROL_PLANE), *case.staying(LB), *case.staying(ETCD)]
-    return next((name for name in staying if case.host(name).facts), "")
 
 
 def _rewritten(case: Case) -> list[str]:
@@ -190,9 +185,8 @@ def _looked(case: Case) -> list[str]:
     """Hosts that verify looks at again: those on which something changed. A worker's going changes none."""
     if all(not ({CONTROL_PLANE, LB, ETCD} & machine.roles) for machine in case.machines):
         return [case.replacement] if case.replacement else []
-    every = [*case.staying(LB), *case.staying(CONTROL_PLANE), *case.staying(ETCD)]
     new = [case.replacement] if case.replacement else []
-    return list(dict.fromkeys([*(name for name in every if case.host(name).facts), *new]))
+    return list(dict.fromkeys([*staying_hosts(case), *new]))
 
 
 def _scope(case: Case) -> list[str]:
