@@ -113,7 +113,7 @@ def _etcd(case: Case) -> Iterator[Finding]:
         yield fatal("", "quorum", f"{'; '.join(plan.reasons)} ({arithmetic(have)})", _confirmation(plan))
     else:
         yield from _even(case, plan)
-        for text in plan.aloud:
+        for text in (one for one in plan.aloud if not one.endswith("is healthy")):
             yield warning("", "quorum", f"{text} ({arithmetic(have)} now)", _aloud(case))
 
 
