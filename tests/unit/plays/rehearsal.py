@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Playbooks with doubles for the modules: which module is called on which host, in which order, with what.
 
-Ansible itself runs, with the real plays, roles, variables, filters and plans. A module notes its call and gives the answer
-that the test has for it. Nothing is changed anywhere: the hosts are directories.
+Ansible itself runs, with the real plays, roles, variables, filters and plans. A module notes its call and gives the
+answer that the test has for it. Nothing is changed anywhere: the hosts are directories.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from tests.unit.preflight_world import World
+from tests.unit.preflight_world import VIP, World
 
 ROOT = Path(__file__).parents[3]
 # These decide or print; the others would touch something.
@@ -90,7 +90,11 @@ class Rehearsal:
 
     def inventory(self) -> dict[str, Any]:
         """The world's hosts, each with a directory of its own."""
-        here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_pipelining": False}
+        here = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "ansible_pipelining": False,
+        }
 
         def variables(name: str) -> dict[str, Any]:
             return {**here, "ansible_remote_tmp": str(self.folder / f"host_{name}")}
@@ -131,11 +135,52 @@ class Rehearsal:
         self.output = done.stdout + done.stderr
         return done.returncode
 
+    def settle(self, *members: str, sick: str = "") -> None:
+        """Answers of a cluster of the world's nodes; sick: one whose kubelet, etcd and API server are silent."""
+        hosts = self.world.hosts
+        nodes = [name for name in hosts if self.world.kubernetes(name)["kubelet_conf"] or name == sick]
+        planes = [name for name in nodes if "control_plane" in hosts[name]["groups"]]
+        told = [
+            {
+                "name": name,
+                "role": "control_plane" if name in planes else "worker",
+                "ready": name != sick,
+                "unschedulable": False,
+            }
+            for name in nodes
+        ]
+        live = [f"https://{hosts[name]['ansible_host']}:6443" for name in planes if name != sick]
+        versions = {url: {"version": "1.36.3", "error": ""} for url in (f"https://{VIP}:6443", *live)}
+        ages = {name: 300.0 if name == sick else 3.0 for name in nodes}
+        etcd = {"members": [self.world.member(name) for name in members], "voters": len(members)}
+        self.answers |= {
+            "node_info": {name: {"node": {"receipts": {}, **node}} for name, node in self.world.nodes.items()},
+            "cluster_info": {"*": {"cluster": {"nodes": told, "leases": ages, "api_versions": versions}}},
+            "kube_drain": {"*": {"blocked": []}},
+            "node_reset": {"*": {"leftovers": []}},
+            "host_config": {"*": {"stale_units": [], "steps": []}},
+            "lb_backend": {"*": {"answered": True, "servers": {name: {"up": True} for name in planes}}},
+            "bootstrap_token": {"*": {"token": "abcdef.0123456789abcdef"}},
+            "certificate_key": {"*": {"key": "1" * 64}},
+            "cluster_verify": {"*": {"rows": [], "notes": [], "seconds": {}}},
+            "etcd_info": {"*": {"etcd": {**etcd, "healthy_voters": len(members), "tolerance": 1, "findings": []}}},
+        }
+
     @property
     def calls(self) -> list[Call]:
         """What was called, in its order."""
         return [Call(*json.loads(line)) for line in (self.folder / "calls.jsonl").read_text().splitlines()]
 
-    def order(self, *modules: str) -> list[tuple[str, str]]:
-        """Module and host of the calls of these modules, without those that only look."""
-        return [(call.module, call.host) for call in self.calls if call.module in modules]
+    def of(self, module: str, host: str = "") -> list[Call]:
+        """The calls of one module."""
+        return [call for call in self.calls if call.module == module and host in ("", call.host)]
+
+    def order(self) -> list[str]:
+        """What changes something, as "module host", in its order; the same call again and again once."""
+        looks = {"node_info", "cluster_info", "etcd_info", "cluster_verify", "etcd_gate"}
+        words = [
+            f"{call.module} {call.arguments.get('node') or call.host}"
+            for call in self.calls
+            if call.module not in looks and call.arguments.get("state") not in ("seen", "checked")
+        ]
+        return [word for number, word in enumerate(words) if number == 0 or words[number - 1] != word]
