@@ -16,7 +16,7 @@ from .membership import Plan
 from .preflight_inputs import CONTROL_PLANE, LB
 from .removal_case import Case, joins_first, membership, reader_of
 from .removal_checks import check
-from .removal_state import ALIVE, Host, Machine, NodeSeen, World, identify, merged
+from .removal_state import ALIVE, Host, Machine, NodeSeen, World, identify, merged, resumed
 from .removal_steps import FIRST, LAST, MIDDLE, Step, groups_of, steps_of, tolerances
 from .upgrade_check import blocked
 
@@ -74,7 +74,7 @@ class Outcome:
             "turn": self.turn,
             "machines": [_told(machine) for machine in case.machines],
             "members": _members(self),
-            "forget": [_forgotten(machine) for machine in case.machines if machine.has_kubelet],
+            "forget": [_forgotten(machine) for machine in case.machines if machine.is_forgotten],
             "groups": groups_of(case, self.turn, self.reader),
             "reader": self.reader,
             "confirmed": bool(case.replacement) or case.confirm_no_tolerance,
@@ -194,9 +194,10 @@ def turn_of(case: Case) -> str:
 def review(inputs: Inputs) -> Outcome:
     """Everything that speaks against it, and what is done."""
     world = world_of(inputs)
+    machines = [identify(world, name) for name in inputs.names]
     case = Case(
         world=world,
-        machines=tuple(identify(world, name) for name in inputs.names),
+        machines=tuple(resumed(world, one) if one.name == inputs.replacement else one for one in machines),
         replacement=inputs.replacement,
         ca_pem=_authority(world, inputs.names),
         api_via=inputs.api_via,

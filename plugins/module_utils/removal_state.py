@@ -16,7 +16,8 @@ from .preflight_inputs import CONTROL_PLANE, ETCD, GROUPS, LB, WORKER
 from .quorum import Cluster, Member
 
 # lost: a blank machine answers under the name. gone: nothing of it is in the cluster. unclear: nothing may be done.
-ALIVE, DEAD, LOST, GONE, UNCLEAR = "alive", "dead", "lost", "gone", "unclear"
+# joining: it takes its own place, and has begun to.
+ALIVE, DEAD, LOST, GONE, UNCLEAR, JOINING = "alive", "dead", "lost", "gone", "unclear", "joining"
 LB_UNITS = ("haproxy", "keepalived")
 WORDS = {CONTROL_PLANE: "control plane", WORKER: "worker", LB: "load balancer", ETCD: "etcd member"}
 CONFUSED = "power the machine off, or mend the connection"
@@ -98,6 +99,11 @@ class Machine:
         return bool(self.roles & {CONTROL_PLANE, WORKER})
 
     @property
+    def is_forgotten(self) -> bool:
+        """Whether what the API has of it is deleted."""
+        return self.has_kubelet and self.state != JOINING
+
+    @property
     def drains(self) -> bool:
         """Whether its pods can be asked to leave: a kubelet is there to end them."""
         return self.state == ALIVE and self.node is not None and self.node.served
@@ -175,6 +181,14 @@ def identify(world: World, name: str) -> Machine:
     machine = replace(machine, apart=ETCD in roles and CONTROL_PLANE not in roles)
     state, why = _state(world, host, machine)
     return replace(machine, state=state, why=why)
+
+
+def resumed(world: World, machine: Machine) -> Machine:
+    """A machine that takes its own place: where its join was interrupted nothing of it goes, and the join goes on."""
+    facts = world.hosts.get(machine.name, Host(machine.name)).facts
+    if facts is None or facts.kubernetes.marker != evidence.JOIN:
+        return machine
+    return replace(machine, state=JOINING, why="its join was interrupted, and goes on", node=None, member=None)
 
 
 def _state(world: World, host: Host, machine: Machine) -> tuple[str, str]:

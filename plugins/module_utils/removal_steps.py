@@ -14,7 +14,7 @@ from .membership import Plan
 from .preflight_inputs import CONTROL_PLANE, ETCD, GROUP_NAMES, LB, WORKER
 from .quorum import Cluster, Member, quorum
 from .removal_case import Case, joins_first, staying_hosts
-from .removal_state import ALIVE, LOST, Machine
+from .removal_state import ALIVE, JOINING, LOST, Machine
 from .scope import join_scope
 
 FIRST, MIDDLE, LAST = "first", "middle", "last"
@@ -56,7 +56,7 @@ def _removal(case: Case, plan: Plan, machine: Machine) -> Iterator[Step]:
         yield Step(name, "leave the load balancers' configuration")
     if machine.resets:
         yield Step(name, "clean the machine")
-    if machine.has_kubelet:
+    if machine.is_forgotten:
         pods = "" if machine.drains else " and the pods that nobody can end any more"
         yield Step(name, f"delete its Node, its Lease{pods}")
 
@@ -68,7 +68,8 @@ def _servers(case: Case) -> str:
 
 def steps_of(case: Case, plan: Plan, turn: str) -> Iterator[Step]:
     """In the order in which they are taken."""
-    going = [step for machine in case.machines for step in _removal(case, plan, machine)]
+    leaving = [machine for machine in case.machines if machine.state != JOINING]
+    going = [step for machine in leaving for step in _removal(case, plan, machine)]
     new = case.replacement
     if new and turn == FIRST:
         yield from going
@@ -203,7 +204,7 @@ def plan_text(steps: tuple[Step, ...], machines: tuple[Machine, ...], tolerance:
     """What will happen, for a person."""
     titles = "; ".join(f"{machine.name} ({machine.title})" for machine in machines)
     lines = [f"To go: {titles}."]
-    lines += [f"  {machine.name}: {machine.why}" for machine in machines if machine.state == LOST]
+    lines += [f"  {machine.name}: {machine.why}" for machine in machines if machine.state in (LOST, JOINING)]
     rows = [[step.node, step.does, step.left or "-"] for step in steps]
     if rows:
         lines += report.table(["NODE", "STEP", "LEFT THEN"], rows, width)

@@ -37,6 +37,7 @@ class Removal:
     ages: dict[str, float] = field(default_factory=dict)
     holder: str = "lb1"
     authorities: dict[str, str] = field(default_factory=dict)
+    joining: set[str] = field(default_factory=set)
     more: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def lose(self, *names: str) -> Removal:
@@ -108,6 +109,8 @@ class Removal:
         if name in self.members and name not in self.sick:
             facts["etcd"] = self.look()
             kubernetes["etcd_data"] = "present"
+        if name in self.joining:
+            kubernetes["marker"] = {"action": "join"}
         if name in self.etcd:
             kubernetes["etcd_ca_pem"] = "etcd's CA"
         if name in self.balancers:

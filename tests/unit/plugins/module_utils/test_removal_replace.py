@@ -87,6 +87,22 @@ def test_a_run_that_was_killed_after_the_removal_only_joins() -> None:
     assert parts(outcome)["kube_replace_hosts"] == ["cp1", "cp2", "lb1", "lb2"]
 
 
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_run_that_was_killed_while_it_joined_goes_on(ready: bool) -> None:
+    world = Removal()
+    world.joining.add("cp2")
+    if not ready:
+        world.unready.add("cp2")
+        world.sick.add("cp2")
+    outcome = world.ask("cp2", replacement="cp2")
+    told, touched = outcome.as_dict(), parts(outcome)
+    assert (fatal(outcome), outcome.turn) == ([], "middle")
+    assert (told["members"], told["forget"], touched.get("reset")) == ([], [], None)
+    assert does(outcome) == ["prepare", "join"]
+    # Asked to leave for good, it is one that lives.
+    assert world.ask("cp2", confirm_no_tolerance=True).case.machines[0].state == "alive"
+
+
 def test_a_run_that_was_killed_after_the_join_only_removes() -> None:
     world = Removal(planes=("cp1", "cp2", "cp3", "cp4"))
     outcome = world.ask("cp2", replacement="cp4")
