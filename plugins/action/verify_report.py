@@ -23,6 +23,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.verify import (
     judge_vip,
     names,
 )
+from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_orphans import judge_backends, strict
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils import verify_table
 
 Result = Mapping[str, Any]
@@ -46,8 +47,9 @@ def judge(args: Mapping[str, Any], hosts: Hosts) -> tuple[list[dict[str, str]], 
     """All rows, and notes on what was not looked at."""
     cluster, etcd = args["cluster"], args["etcd"]
     rows = judge_hosts(hosts) + judge_units(hosts) + judge_vip(hosts, args["vip"])
+    rows += judge_backends(args.get("backends") or {}, args["control_planes"])
     if etcd.get("etcd"):
-        rows += judge_etcd(etcd["etcd"], args["etcd_members"])
+        rows += strict(judge_etcd(etcd["etcd"], args["etcd_members"]), args.get("absent") or ())
     else:
         rows.append(_lost("etcd", etcd, "Look at the etcd members' logs"))
     if "rows" not in cluster:
@@ -103,6 +105,8 @@ class ActionModule(ActionBase):
                 "control_planes": {"type": "list", "elements": "str", "required": True},
                 "workers": {"type": "list", "elements": "str", "default": []},
                 "balancers": {"type": "list", "elements": "str", "default": []},
+                "absent": {"type": "list", "elements": "str", "default": []},
+                "balancer_register": {"type": "str", "default": "__kube_verify_balancer"},
                 "etcd_machines": {"type": "list", "elements": "str", "default": []},
                 "etcd_members": {"type": "list", "elements": "str", "required": True},
                 "vip": {"type": "str", "required": True},
@@ -116,6 +120,11 @@ class ActionModule(ActionBase):
         seen, errors = hosts_seen(values["ansible_play_hosts_all"], values["hostvars"], args["node_register"])
         nodes = tuple(dict.fromkeys((*args["control_planes"], *args["workers"])))
         machines = tuple(args["etcd_machines"])
+        register = args["balancer_register"]
+        told = {
+            name: values["hostvars"][name].get(register) for name in args["balancers"] if name in values["hostvars"]
+        }
+        args["backends"] = {name: result for name, result in told.items() if result}
         rows, notes = judge(args, Hosts(seen, nodes, tuple(args["balancers"]), errors, machines))
         document = verify_table.document(rows, notes, args["cluster"].get("seconds") or {})
         as_json = args["output"] == "json"

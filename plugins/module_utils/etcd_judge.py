@@ -60,7 +60,7 @@ def _member(host: HostInputs, node: Node, member: Member) -> tuple[str, list[Fin
     if not member.client_urls:
         return BOOTSTRAP, []
     found = f"a member of etcd without its data: {DATA} is empty"
-    step = f"put a machine of another name into etcd, then: playbooks/scale_etcd.yml -e etcd_remove={host.name}"
+    step = f"ansible-playbook playbooks/replace_node.yml -e node={host.name}"
     return KEEP, [fatal(host.name, "etcd-data", found, step)]
 
 

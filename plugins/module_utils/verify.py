@@ -43,11 +43,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Want:
-    """What the inventory says the cluster is."""
+    """What the inventory says the cluster is. absent: names that were removed."""
 
     version: str
     control_planes: tuple[str, ...]
     workers: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .errors import ApiError, UnreachableError
+from .kube_life import LEASES
 from .verify import (
     SHORT_PATIENCE,
     Answer,
@@ -28,6 +29,7 @@ from .verify import (
     judge_zones,
     node_seen,
 )
+from .verify_orphans import judge_leases, strict
 from .verify_pods import Api, ProbePods, choose
 
 NOT_FOUND = 404
@@ -62,11 +64,13 @@ class ClusterChecks:
             self.nodes = tuple(node_seen(raw) for raw in api.get("/api/v1/nodes").get("items") or [])
             tokens = [token_seen(raw) for raw in api.get(TOKENS).get("items") or []]
             certs = _exists(api, CERTS)
+            leases = [str(raw["metadata"]["name"]) for raw in api.get(LEASES).get("items") or []]
         except (ApiError, UnreachableError) as exc:
             step = exc.next_step or "Look at the API servers and at the load balancers"
             lost = Row("api", exc.where or "cluster", "fail", f"{exc.what}: {exc.found}", step, SHORT_PATIENCE)
             return [lost, *self._apis()]
         rows = judge_nodes(self.nodes, self.want) + judge_zones(self.nodes, self.want) + self._apis()
+        rows = strict(rows + judge_leases(leases, [node.name for node in self.nodes]), self.want.absent)
         rows += self._probes(elapsed)
         return rows + judge_tokens(tokens, self.now()) + judge_certs_secret(certs)
 

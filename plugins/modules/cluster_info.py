@@ -27,6 +27,10 @@ options:
         server, nothing to ask again and again.
     type: bool
     default: false
+  leases:
+    description: Also read C(leases), which costs one request.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Runs the same in check mode, nothing is ever changed.
@@ -112,6 +116,9 @@ cluster:
           those that were asked. Null when not asked.
       type: list
       elements: dict
+    leases:
+      description: Node to the seconds since its kubelet renewed its Lease; null when not asked.
+      type: dict
     metrics_errors:
       description: Endpoints whose C(/metrics) could not be read, and why; C(deprecated_apis) lacks theirs.
       type: dict
@@ -123,7 +130,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import kube_cluster, kube_upgrade, pki, tokens
+from ansible_collections.quorum.kubeadm.plugins.module_utils import kube_cluster, kube_life, kube_upgrade, pki, tokens
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import (
     ARGUMENTS,
@@ -207,6 +214,7 @@ SPEC: dict[str, Any] = {
     **ARGUMENTS,
     "addons": {"type": "bool", "default": False},
     "upgrade": {"type": "bool", "default": False},
+    "leases": {"type": "bool", "default": False},
 }
 
 
@@ -224,6 +232,7 @@ def call(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     cluster.update(read_upgrade(api, urls, single) if params["upgrade"] else NOT_ASKED)
     if params["addons"] and not params["upgrade"]:
         cluster["addons"] = read_addons(api)
+    cluster["leases"] = kube_life.lease_ages(api.list(kube_life.LEASES), api.now()) if params["leases"] else None
     return {"changed": False, "cluster": cluster}
 
 

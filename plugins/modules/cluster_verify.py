@@ -46,6 +46,11 @@ options:
     type: list
     elements: str
     default: []
+  absent:
+    description: Names of machines that were removed. What is left of them fails; what is left of others is only odd.
+    type: list
+    elements: str
+    default: []
   vip_url:
     description: The API server's URL at the virtual address.
     type: str
@@ -55,8 +60,7 @@ options:
     type: int
     default: 6443
   probe_pods:
-    description:
-      - Whether to start probe pods. Not done in check mode, because it creates objects.
+    description: Whether to start probe pods. Not done in check mode, because it creates objects.
     type: bool
     default: true
   image:
@@ -68,8 +72,7 @@ options:
     type: int
     default: 6
   pods_at_once:
-    description:
-      - How many probe pods may be starting at the same time. Fewer for machines that share a processor.
+    description: How many probe pods may be starting at the same time. Fewer for machines that share a processor.
     type: int
     default: 6
   dns_domain:
@@ -108,14 +111,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rows:
-  description: One row for each check that is in order, and one for each subject that is not.
+  description: A row for each check that is in order, and for each subject that is not.
   returned: success
   type: list
   elements: dict
   contains:
     check:
-      description: What was looked at, one of C(nodes), C(zones), C(api), C(probe pods), C(pod network), C(service),
-        C(dns), C(tokens), C(kubeadm-certs).
+      description: What was looked at, one of C(nodes), C(zones), C(leases), C(api), C(probe pods), C(pod network),
+        C(service), C(dns), C(tokens), C(kubeadm-certs).
       type: str
     subject:
       description: A node, an address, or all nodes that are in order.
@@ -140,7 +143,6 @@ seconds:
   description: After how many seconds each check was in order; checks that never were are missing.
   returned: success
   type: dict
-  sample: {api: 0.1, dns: 6.2, nodes: 0.1}
 notes:
   description: What was not looked at, and what was swept.
   returned: success
@@ -180,7 +182,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     checks = ClusterChecks(
         connections.main,
         connections.ask,
-        Want(params["version"], tuple(params["control_planes"]), tuple(params["workers"])),
+        Want(*(params["version"], *(tuple(params[name]) for name in ("control_planes", "workers", "absent")))),
         params["vip_url"],
         params["api_port"],
         connections.now,
@@ -207,6 +209,7 @@ SPEC: dict[str, Any] = {
     "version": {"type": "str", "required": True},
     "control_planes": {"type": "list", "elements": "str", "required": True},
     "workers": {"type": "list", "elements": "str", "default": []},
+    "absent": {"type": "list", "elements": "str", "default": []},
     "vip_url": {"type": "str", "required": True},
     "api_port": {"type": "int", "default": 6443},
     "probe_pods": {"type": "bool", "default": True},

@@ -15,7 +15,7 @@ author:
 description:
   - Puts together what M(quorum.kubeadm.node_info) told about every host, M(quorum.kubeadm.etcd_info) about etcd and
     M(quorum.kubeadm.cluster_verify) about the cluster, prints it as one table, and fails when a row says C(fail).
-  - Adds the rows C(hosts), C(services), C(vip) and C(etcd) to those of M(quorum.kubeadm.cluster_verify).
+  - Adds the rows C(hosts), C(services), C(vip), C(backends) and C(etcd) to those of M(quorum.kubeadm.cluster_verify).
   - Runs on the controller and connects to nothing. Use it with C(run_once).
 options:
   control_planes:
@@ -33,6 +33,15 @@ options:
     type: list
     elements: str
     default: []
+  absent:
+    description: Names of machines that were removed. What is left of them fails; what is left of others is only odd.
+    type: list
+    elements: str
+    default: []
+  balancer_register:
+    description: The name under which load balancers registered M(quorum.kubeadm.lb_backend), as far as they were asked.
+    type: str
+    default: __kube_verify_balancer
   etcd_members:
     description: Names that the etcd members should have.
     type: list

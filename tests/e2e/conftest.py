@@ -16,7 +16,14 @@ from lab import settings as lab_settings
 from tests.e2e.support import Site
 from tests.lanes import KUBE_VERSION_BEFORE, TEST_LAB
 
+# What is done to the one cluster, in this order.
+ORDER = ("test_site", "test_upgrade", "test_replace")
 MACHINES = ("lb1", "lb2", "cp1", "cp2", "cp3", "w1", "w2")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files in their order; within a file the tests stay as they are."""
+    items.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else len(ORDER))
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,27 @@ def test_what_fails_fails_the_play(
     assert any(row["check"] == check and row["status"] == "fail" and found in row["found"] for row in rows), rows
 
 
+def test_what_a_machine_left_behind_fails_when_it_was_just_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    etcd = {**args()["etcd"]["etcd"], "members": [MEMBER, {**MEMBER, "id": "2", "name": "cp2"}]}
+    odd, _printed = run(monkeypatch, args(etcd={"etcd": etcd}), registered())
+    assert not odd.get("failed")
+    wrong, printed = run(monkeypatch, args(etcd={"etcd": etcd}, absent=["cp2"]), registered())
+    assert wrong["failed"]
+    assert "extra: a member, not in the inventory" in printed
+
+
+def test_load_balancers_that_were_asked_send_to_the_control_planes(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = registered()
+    hosts["lb1"]["__kube_verify_balancer"] = {"servers": {"cp1": {"up": True}}}
+    result, printed = run(monkeypatch, args(), hosts)
+    assert not result.get("failed")
+    assert "each sends to cp1" in printed
+    hosts["lb1"]["__kube_verify_balancer"]["servers"]["cp9"] = {"up": False}
+    result, printed = run(monkeypatch, args(), hosts)
+    assert result["failed"]
+    assert "HAProxy still sends to cp9" in printed
+
+
 def test_the_four_parts_of_an_error_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     error = {"what": "The kubeconfig cannot be read", "where": "/x", "found": "no such file", "next": "Copy it"}
     _result, printed = run(monkeypatch, args(cluster={"failed": True, "error": error}, output="json"), registered())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -123,6 +124,7 @@ class FakeApi:
         self.nodes, self.tokens = nodes, tokens or []
         self.certs: Exception | None = ApiError("x", status=404)
         self.lost: Exception | None = None
+        self.leases: list[dict[str, Any]] = []
 
     def get(self, path: str) -> dict[str, Any]:
         if self.lost:
@@ -131,7 +133,7 @@ class FakeApi:
             raise self.certs
         if path.startswith("/api/v1/nodes"):
             return {"items": self.nodes}
-        return {"items": self.tokens if path == subject.TOKENS else []}
+        return {"items": self.tokens if path == subject.TOKENS else self.leases if path == subject.LEASES else []}
 
     def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         raise AssertionError(f"nothing is created here: {path} {body}")
@@ -169,7 +171,7 @@ def test_one_look_at_a_cluster_that_is_in_order() -> None:
     made, asked = checks(FakeApi(NODES))
     rows = made.look(0)
     assert {row.status for row in rows} == {"ok"}
-    assert [row.check for row in rows] == ["nodes", "api", "api", "api", "tokens", "kubeadm-certs"]
+    assert [row.check for row in rows] == ["nodes", "api", "api", "api", "leases", "tokens", "kubeadm-certs"]
     assert sorted(asked) == [
         ("VIP", "https://192.0.2.10:8443"),
         ("cp1", "https://192.0.2.11:6443"),
@@ -185,6 +187,20 @@ def test_leftovers_are_seen() -> None:
     assert [(row.check, row.status) for row in rows if row.status == "fail"] == [
         ("tokens", "fail"),
         ("kubeadm-certs", "fail"),
+    ]
+
+
+def test_what_a_removed_machine_left_is_wrong_and_what_others_left_is_odd() -> None:
+    api = FakeApi([*NODES, node("w2", "192.0.2.22"), node("w20", "192.0.2.23")])
+    api.leases = [{"metadata": {"name": name}} for name in ("cp1", "w3", "w30")]
+    made, _asked = checks(api)
+    made.want = replace(made.want, absent=("w2", "w3"))
+    rows = [row for row in made.look(0) if row.status != "ok"]
+    assert [(row.check, row.subject, row.status) for row in rows] == [
+        ("nodes", "w2", "fail"),
+        ("nodes", "w20", "warn"),
+        ("leases", "w3", "fail"),
+        ("leases", "w30", "warn"),
     ]
 
 
