@@ -38,6 +38,12 @@ options:
       - Only for a whole cluster that goes.
     type: bool
     default: false
+  leaving:
+    description:
+      - The node was drained, and its Node is deleted when the kubelet has ended, which would make its Lease again. It may
+        still be there. Its etcd must not be a member any more.
+    type: bool
+    default: false
   delete_data:
     description:
       - Delete etcd's data, those of earlier resets and removals too. Otherwise they are renamed, to
@@ -146,7 +152,8 @@ def judge(host: Host, params: Mapping[str, Any], world: World) -> Facts:
     facts = look(host, params["vip"], params["cni_files"])
     check_owner(name, facts)
     if not params["force"]:
-        check_node(name, facts, lambda node: world.has_node(params["api_endpoints"], node))
+        if not params["leaving"]:
+            check_node(name, facts, lambda node: world.has_node(params["api_endpoints"], node))
         if facts.disk.etcd:
             check_membership(place(host, params["etcd_endpoints"]), name, world.observe)
     return facts
@@ -197,6 +204,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "confirm": {"type": "str", "required": True},
             "force": {"type": "bool", "default": False},
+            "leaving": {"type": "bool", "default": False},
             "delete_data": {"type": "bool", "default": False},
             "vip": {"type": "str", "default": ""},
             "cni_files": strings,

@@ -31,7 +31,7 @@ from tests.unit.plugins.modules.support import run_module
 from tests.unit.reset_world import POD, SHIM, VIP, Killed, ResetHost, blank, control_plane, files
 
 OPTIONS: dict[str, Any] = {
-    "name": "cp1", "confirm": "cp1", "force": False, "delete_data": False, "vip": "", "cni_files": [],
+    "name": "cp1", "confirm": "cp1", "force": False, "leaving": False, "delete_data": False, "vip": "", "cni_files": [],
     "etcd_endpoints": [], "api_endpoints": [], "ports": [6443], "grace_seconds": 0.0, "timeout": 10.0,
 }  # fmt: skip
 
@@ -213,6 +213,15 @@ def test_a_node_that_its_cluster_has_is_refused(tmp_path: Path) -> None:
     assert asked == [(["https://192.0.2.22:6443"], "cp1")]
     assert "remove_node" in error.next_step
     assert reset(host, force=True, asked=living)["leftovers"] == []
+
+
+def test_a_node_that_is_leaving_may_still_be_there_but_no_member(tmp_path: Path) -> None:
+    host = control_plane(tmp_path)
+    members = sample(("cp1", "192.0.2.21", True), ("cp2", "192.0.2.22", True))
+    still = world(host, has_node=lambda _urls, _name: True, observe=lambda _endpoints: members)
+    refused(host, "a member of a cluster that others keep alive", asked=still, leaving=True)
+    gone = world(host, has_node=lambda _urls, _name: True)
+    assert reset(host, leaving=True, asked=gone)["leftovers"] == []
 
 
 @pytest.mark.parametrize(
