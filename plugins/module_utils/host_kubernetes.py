@@ -95,11 +95,16 @@ def read_marker(host: Host) -> dict[str, Any] | None:
         return {"action": "unknown", "started": None}
 
 
+def is_kept(name: str) -> bool:
+    """Whether a name in etcd's directory is nothing that a member would begin with."""
+    return name == "lost+found" or name.startswith(KEPT_DATA)
+
+
 def directory_state(host: Host, path: str) -> str:
     """absent, empty (lost+found and the data of removed members do not count) or present."""
     if not host.exists(path):
         return "absent"
-    found = [name for name in host.names(path) if name != "lost+found" and not name.startswith(KEPT_DATA)]
+    found = [name for name in host.names(path) if not is_kept(name)]
     return "present" if found else "empty"
 
 

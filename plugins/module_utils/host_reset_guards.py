@@ -30,7 +30,7 @@ ADVERTISED = re.compile(
 Observe = Callable[[Sequence[str]], Sample]
 # Whether the cluster has a node of this name.
 HasNode = Callable[[str], bool]
-REMOVE = "use remove_node, which takes it out of the cluster first; a whole cluster goes when all of its hosts are named (force)"
+REMOVE = "use remove_node, which takes it out first; a whole cluster goes when all of its hosts are named (force)"
 
 
 def check_name(name: str, confirm: str) -> None:
@@ -122,7 +122,7 @@ def check_membership(here: Place, name: str, observe: Observe) -> None:
             "whether this host is a member of an etcd that runs cannot be asked; nothing was changed",
             where=exc.where,
             found=exc.found,
-            next_step="bring etcd's client certificates back; where the whole cluster goes, reset all of its hosts (force)",
+            next_step="bring etcd's client certificates back; where the whole cluster goes, name all hosts (force)",
         ) from exc
     member = own(sample, here, name)
     others = [other for other in answering(sample) if member and other.id != member.id]

@@ -27,6 +27,10 @@ class Host:
     def exists(self, path: str) -> bool:
         return os.path.exists(path)
 
+    def names(self, path: str) -> list[str]:
+        """Names in a directory, [] when there is none."""
+        return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
     def read(self, path: str) -> str:
         with open(path, encoding="utf-8") as handle:
             return handle.read()

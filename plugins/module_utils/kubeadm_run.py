@@ -18,16 +18,18 @@ from typing import Any, Protocol
 
 from . import api_server
 from .errors import CommandError, RefusedError
+from .host_kubernetes import is_kept
 
 MARKER = "/etc/kubernetes/quorum-kubeadm.json"
 ETC = "/etc/kubernetes"
 MANIFESTS = ("kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml")
 # kubeadm leaves these readable by all; the CIS benchmark (4.1.9) wants 0600.
 TIGHT_FILES = ("/var/lib/kubelet/config.yaml", "/var/lib/kubelet/instance-config.yaml")
+ETCD_DATA, ETCD_DATA_CHECK = "/var/lib/etcd", "DirAvailable--var-lib-etcd"
 # What our own unfinished run may have left; anything else is still an error of kubeadm's preflight.
 RESUME_IGNORES = (
     "DirAvailable--etc-kubernetes-manifests",
-    "DirAvailable--var-lib-etcd",
+    ETCD_DATA_CHECK,
     "FileAvailable--etc-kubernetes-bootstrap-kubelet.conf",
     "FileAvailable--etc-kubernetes-kubelet.conf",
     "FileAvailable--etc-kubernetes-manifests-etcd.yaml",
@@ -58,6 +60,8 @@ class NodeIo(Protocol):
     """The node as this file needs it."""
 
     def exists(self, path: str) -> bool: ...
+
+    def names(self, path: str) -> list[str]: ...
 
     def read(self, path: str) -> str: ...
 
@@ -95,11 +99,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The commands left to run. `resume`: an earlier run of ours was interrupted here."""
+    """The commands left to run. `resume`: an earlier run of ours was interrupted here. `ignores`: what kubeadm's
+    preflight need not say."""
 
     action: str
     steps: tuple[Step, ...]
     resume: bool = False
+    ignores: tuple[str, ...] = ()
 
 
 STEPS = {
@@ -173,10 +179,21 @@ def make_plan(io: NodeIo, action: str, documents: list[dict[str, Any]]) -> Plan:
         return Plan(action, ())
     if not marker and _done(io, action, is_control_plane(documents)):
         return Plan(action, ())
-    return Plan(action, (STEPS[action],), resume=bool(marker))
+    ignores = _ignores(io, documents, resume=bool(marker)) if action in MARKED else ()
+    return Plan(action, (STEPS[action],), resume=bool(marker), ignores=ignores)
 
 
-def with_secrets(documents: list[dict[str, Any]], secrets: Secrets, resume: bool) -> list[dict[str, Any]]:
+def _ignores(io: NodeIo, documents: list[dict[str, Any]], *, resume: bool) -> tuple[str, ...]:
+    if resume:
+        return (*RESUME_IGNORES, f"Port-{_bind_port(documents)}")
+    # kubeadm wants the directory empty. Beside what removed members have left, kept on purpose, etcd begins as well.
+    names = io.names(ETCD_DATA)
+    return (ETCD_DATA_CHECK,) if names and all(map(is_kept, names)) else ()
+
+
+def with_secrets(
+    documents: list[dict[str, Any]], secrets: Secrets, ignores: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """A copy of the documents with the token and the key in their places."""
     out = copy.deepcopy(documents)
     for document in out:
@@ -184,10 +201,9 @@ def with_secrets(documents: list[dict[str, Any]], secrets: Secrets, resume: bool
             _init_secrets(document, secrets)
         if document["kind"] == "JoinConfiguration":
             _join_secrets(document, secrets)
-        if resume and "nodeRegistration" in document:
+        if ignores and "nodeRegistration" in document:
             registration = document["nodeRegistration"]
-            ignores = {*registration.get("ignorePreflightErrors", []), *RESUME_IGNORES, f"Port-{_bind_port(documents)}"}
-            registration["ignorePreflightErrors"] = sorted(ignores)
+            registration["ignorePreflightErrors"] = sorted({*registration.get("ignorePreflightErrors", []), *ignores})
     return out
 
 
@@ -240,7 +256,7 @@ def apply_plan(io: NodeIo, plan: Plan, documents: list[dict[str, Any]], secrets:
             mark(io, plan.action, time.time())
         for path in step.removes:
             io.remove(path)
-        text = to_text(with_secrets(documents, secrets, plan.resume))
+        text = to_text(with_secrets(documents, secrets, plan.ignores))
         code, printed = io.run(["kubeadm", *step.words], text, timeout)
         lines = censor(printed).strip().splitlines()
         if code != 0:

@@ -41,6 +41,10 @@ class FakeNode:
     def exists(self, path: str) -> bool:
         return path in self.files
 
+    def names(self, path: str) -> list[str]:
+        below = f"{path}/"
+        return sorted({name.removeprefix(below).split("/")[0] for name in self.files if name.startswith(below)})
+
     def read(self, path: str) -> str:
         return self.files[path]
 
@@ -192,6 +196,24 @@ def test_a_first_run_ignores_nothing_by_itself() -> None:
     assert json.loads(node.calls[0][1])["nodeRegistration"]["ignorePreflightErrors"] == ["Swap"]
 
 
+@pytest.mark.parametrize(
+    ("name", "ignored"),
+    [
+        ("member-removed-20260101T000000Z/wal/0", True),
+        ("lost+found", True),
+        ("member/wal/0", False),
+        ("member-removed", False),
+    ],
+)
+def test_data_that_a_reset_has_kept_do_not_stop_the_next_join(name: str, ignored: bool) -> None:
+    node = FakeNode({f"/var/lib/etcd/{name}": ""})
+    run(node, "join", JOIN_CONTROL_PLANE)
+    assert ("DirAvailable--var-lib-etcd" in node.calls[0][1]) is ignored
+    mixed = FakeNode({f"/var/lib/etcd/{name}": "", "/var/lib/etcd/data": ""})
+    run(mixed, "join", JOIN_CONTROL_PLANE)
+    assert "DirAvailable--var-lib-etcd" not in mixed.calls[0][1]
+
+
 def test_another_actions_marker_is_refused() -> None:
     node = FakeNode({subject.MARKER: json.dumps({"action": "join"})})
     with pytest.raises(RefusedError, match="unfinished join"):
@@ -220,7 +242,7 @@ def test_secrets_reach_the_documents_and_never_the_arguments() -> None:
 
 
 def test_init_makes_one_short_lived_token_of_ours() -> None:
-    [document] = subject.with_secrets(INIT, subject.Secrets(TOKEN), resume=False)
+    [document] = subject.with_secrets(INIT, subject.Secrets(TOKEN))
     [token] = document["bootstrapTokens"]
     assert token["ttl"] == "15m0s"
     assert token["description"] == "quorum.kubeadm"
