@@ -22,10 +22,14 @@ MIRROR = "kubernetes.io/config.mirror"
 
 @dataclass(frozen=True)
 class Seen:
-    """One look. lacks: what is not as it should be, in words. processes: program to process numbers."""
+    """One look. lacks: what is not as it should be, in words. processes: program to process numbers.
+
+    late: what has to be there in the end and comes by itself, so that the good time may begin before.
+    """
 
     lacks: tuple[str, ...] = ()
     processes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    late: tuple[str, ...] = ()
 
 
 def node_lacks(node: Mapping[str, Any], version: str, since: float) -> list[str]:
@@ -44,22 +48,31 @@ def node_lacks(node: Mapping[str, Any], version: str, since: float) -> list[str]
     return lacks
 
 
-def pods_lack(pods: list[Mapping[str, Any]], images: Mapping[str, str]) -> list[str]:
-    """Why the API does not show the static pods with these images (component to image), ready."""
+def _mirrors(pods: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The static pods as the API shows them, by component."""
     mirrors = {}
     for pod in pods:
         metadata = pod.get("metadata") or {}
         if MIRROR in (metadata.get("annotations") or {}):
             mirrors[str((metadata.get("labels") or {}).get("component", ""))] = pod
-    lacks = []
+    return mirrors
+
+
+def pods_lack(pods: list[Mapping[str, Any]], images: Mapping[str, str]) -> list[str]:
+    """Why the API does not show the static pods with these images (component to image)."""
+    mirrors, lacks = _mirrors(pods), []
     for component, image in images.items():
         containers = ((mirrors.get(component) or {}).get("spec") or {}).get("containers") or [{}]
         shown = containers[0].get("image")
         if shown != image:
             lacks.append(f"{component} is shown with {shown or 'no image'}, not {image}")
-        elif not _is_ready(mirrors[component]):
-            lacks.append(f"{component} is not shown as ready")
     return lacks
+
+
+def pods_unready(pods: list[Mapping[str, Any]], images: Mapping[str, str]) -> list[str]:
+    """Static pods that the API does not show as ready. The kubelet first looks at their startup probes after 10 s."""
+    mirrors = _mirrors(pods)
+    return [f"{name} is not shown as ready" for name in images if not _is_ready(mirrors.get(name) or {})]
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:
@@ -87,7 +100,7 @@ def settle(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> float:
-    """Look until nothing has been lacking, and no process has been another one, for `stable` seconds.
+    """Look until nothing has been lacking, no process has been another one for `stable` seconds, and nothing is late.
 
     Returns the seconds until the good time began. CommandError with what was lacking last when it does not come.
     """
@@ -98,12 +111,12 @@ def settle(
     while True:
         seen = look()
         now = clock()
-        lacks = seen.lacks or _replaced(before or {}, seen.processes) or lacks
+        lacks = seen.lacks or _replaced(before or {}, seen.processes) or seen.late or lacks
         if seen.lacks:
             before = None
         elif seen.processes != before:
             since, before = now, seen.processes
-        if not seen.lacks and now - since >= stable:
+        if not seen.lacks and not seen.late and now - since >= stable:
             return round(since - began, 1)
         if now - began >= timeout + (0 if seen.lacks else stable):
             raise CommandError(

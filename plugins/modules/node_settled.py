@@ -71,7 +71,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import KubeApi, node_path, open_api
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kubelet_host import KubeletHost
-from ansible_collections.quorum.kubeadm.plugins.module_utils.settling import Seen, node_lacks, pods_lack, settle
+from ansible_collections.quorum.kubeadm.plugins.module_utils.settling import (
+    Seen,
+    node_lacks,
+    pods_lack,
+    pods_unready,
+    settle,
+)
 from ansible_collections.quorum.kubeadm.plugins.module_utils.static_pod_host import PodHost, image, processes
 
 KUBECONFIG = "/etc/kubernetes/kubelet.conf"
@@ -91,22 +97,27 @@ class Look:
     def __call__(self) -> Seen:
         manifests = self.pods.manifests()
         lacks = [f"{name}: {why}" for name, text in manifests.items() if (why := self.pods.answers(name, text))]
+        late: list[str] = []
         if not lacks:
-            lacks = self.shown({name: image(text) for name, text in manifests.items()})
-        return Seen(tuple(lacks), {name: tuple(processes(name)) for name in ("kubelet", *manifests)})
+            lacks, late = self.shown({name: image(text) for name, text in manifests.items()})
+        running = {name: tuple(processes(name)) for name in ("kubelet", *manifests)}
+        return Seen(tuple(lacks), running, tuple(late))
 
-    def shown(self, images: dict[str, str]) -> list[str]:
-        """What the API lacks. The kubelet's own credentials are read again after a failure: they may be renewed."""
+    def shown(self, images: dict[str, str]) -> tuple[list[str], list[str]]:
+        """What the API lacks, and what it shows late.
+
+        The kubelet's own credentials are read again after a failure: they may be renewed.
+        """
         try:
             self.api = self.api or open_api({"kubeconfig": KUBECONFIG, "endpoints": [], "timeout": ONE_LOOK}, True)
             lacks = node_lacks(self.api.get(node_path(self.node)), self.version, self.since)
-            if images and not lacks:
-                pods = self.api.list("/api/v1/pods", {"fieldSelector": f"spec.nodeName={self.node}"})
-                lacks = pods_lack(pods, images)
+            if not images or lacks:
+                return lacks, []
+            pods = self.api.list("/api/v1/pods", {"fieldSelector": f"spec.nodeName={self.node}"})
         except KubeadmError as exc:
             self.api = None
-            return [str(exc)]
-        return lacks
+            return [str(exc)], []
+        return pods_lack(pods, images), pods_unready(pods, images)
 
 
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:

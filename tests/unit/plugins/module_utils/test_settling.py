@@ -18,6 +18,7 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.settling import (
     Seen,
     node_lacks,
     pods_lack,
+    pods_unready,
     settle,
 )
 
@@ -71,7 +72,7 @@ def pod(component: str, image: str, ready: bool = True, mirror: bool = True) -> 
         ([pod("etcd", "etcd:2"), pod("kube-apiserver", "api:2")], []),
         ([pod("etcd", "etcd:2"), pod("kube-apiserver", "api:1")], ["kube-apiserver is shown with api:1, not api:2"]),
         ([pod("etcd", "etcd:2")], ["kube-apiserver is shown with no image, not api:2"]),
-        ([pod("etcd", "etcd:2", ready=False), pod("kube-apiserver", "api:2")], ["etcd is not shown as ready"]),
+        ([pod("etcd", "etcd:2", ready=False), pod("kube-apiserver", "api:2")], []),
         # A pod of somebody else with that label is no static pod.
         (
             [pod("etcd", "etcd:2"), pod("kube-apiserver", "api:2", mirror=False)],
@@ -86,6 +87,20 @@ def test_the_static_pods_as_the_api_shows_them(pods: list[dict[str, Any]], lacks
 
 def test_more_pods_than_asked_for_do_not_matter() -> None:
     assert pods_lack([pod("kube-proxy", "x", ready=False)], {}) == []
+    assert pods_unready([pod("kube-proxy", "x", ready=False)], {}) == []
+
+
+@pytest.mark.parametrize(
+    ("pods", "unready"),
+    [
+        ([pod("etcd", "etcd:2"), pod("kube-apiserver", "api:2")], []),
+        ([pod("etcd", "etcd:2", ready=False), pod("kube-apiserver", "api:2")], ["etcd is not shown as ready"]),
+        ([pod("etcd", "etcd:2", mirror=False), pod("kube-apiserver", "api:2")], ["etcd is not shown as ready"]),
+        ([], ["etcd is not shown as ready", "kube-apiserver is not shown as ready"]),
+    ],
+)
+def test_what_the_api_shows_as_ready(pods: list[dict[str, object]], unready: list[str]) -> None:
+    assert pods_unready(pods, IMAGES) == unready
 
 
 # Staying well
@@ -110,6 +125,7 @@ class Time:
         return settle(self.look, stable, timeout, lambda: "its log", clock=lambda: self.now, sleep=self.sleep)
 
 
+LATE = Seen((), {"etcd": (1,)}, ("etcd is not shown as ready",))
 WELL, RESTARTED, ILL = Seen((), {"etcd": (1,)}), Seen((), {"etcd": (2,)}), Seen(("etcd: 503",), {"etcd": (1,)})
 
 
@@ -141,6 +157,24 @@ def test_a_process_that_comes_late_begins_anew() -> None:
     assert time.settle(5, 60) == PAUSE
 
 
+def test_what_is_late_may_come_while_it_stays_well() -> None:
+    time = Time(*[LATE] * 8, WELL)
+    assert time.settle(5, 60) == 0.0
+    assert time.now - 100 == 5
+
+
+def test_what_is_late_is_waited_for() -> None:
+    time = Time(*[LATE] * 20, WELL)
+    assert time.settle(5, 60) == 0.0
+    assert time.now - 100 == 20 * PAUSE
+
+
+def test_what_never_comes_is_told() -> None:
+    with pytest.raises(CommandError) as caught:
+        Time(LATE).settle(5, 60)
+    assert caught.value.found == "etcd is not shown as ready\nits log"
+
+
 def test_what_is_lacking_last_is_told_with_the_log() -> None:
     time = Time(Seen(("the node is not Ready",)), ILL)
     with pytest.raises(CommandError, match="has not settled within 60 s") as caught:
@@ -163,7 +197,7 @@ def test_processes_that_come_and_go_are_no_settled_node_and_are_named() -> None:
     assert time.now - 100 == 65
 
 
-@given(st.lists(st.sampled_from([WELL, RESTARTED, ILL]), max_size=200), st.integers(0, 20), st.integers(1, 60))
+@given(st.lists(st.sampled_from([WELL, RESTARTED, ILL, LATE]), max_size=200), st.integers(0, 20), st.integers(1, 60))
 def test_it_ends_in_time_and_only_after_looks_that_were_all_well(looks: list[Seen], stable: int, timeout: int) -> None:
     time, taken = Time(*looks, WELL), []
     real = time.look
@@ -175,5 +209,6 @@ def test_it_ends_in_time_and_only_after_looks_that_were_all_well(looks: list[See
     else:
         last = taken[-(int(stable / PAUSE) + 1) :]
         assert not any(seen.lacks for seen in last)
+        assert not last[-1].late
         assert len({str(seen.processes) for seen in last}) == 1
     assert time.now - 100 <= timeout + stable

@@ -36,6 +36,7 @@ class Api:
     def __init__(self) -> None:
         self.beat = "2026-01-01T00:00:00Z"
         self.image = "etcd:2"
+        self.ready = "True"
         self.asked: list[tuple[str, Any]] = []
         self.opened: list[dict[str, Any]] = []
         self.broken = False
@@ -55,7 +56,7 @@ class Api:
     def list(self, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
         self.asked.append((path, query))
         metadata = {"annotations": {MIRROR: "x"}, "labels": {"component": "etcd"}}
-        status = {"conditions": [{"type": "Ready", "status": "True"}]}
+        status = {"conditions": [{"type": "Ready", "status": self.ready}]}
         return [{"metadata": metadata, "spec": {"containers": [{"image": self.image}]}, "status": status}]
 
 
@@ -108,6 +109,13 @@ def test_what_the_api_shows_counts_too(world: World) -> None:
     world.api.image = "etcd:1"
     assert subject.Look("cp1", "1.36.3", 0.0)().lacks == ("etcd is shown with etcd:1, not etcd:2",)
     assert subject.Look("cp1", "1.36.4", 0.0)().lacks == ("the node's kubelet is 1.36.3, not 1.36.4",)
+
+
+def test_what_the_api_shows_as_ready_may_come_late(world: World) -> None:
+    world.api.ready = "False"
+    assert subject.Look("cp1", "1.36.3", 0.0)() == Seen(
+        (), {"kubelet": (7,), "etcd": (4,)}, ("etcd is not shown as ready",)
+    )
 
 
 def test_a_worker_has_no_static_pods(world: World) -> None:
