@@ -73,6 +73,7 @@ class Keeper:
         self._level = CONTROLLER
         self._token = 0
         self._confirmed = clock()
+        self._next = self._confirmed
 
     def take(self) -> dict[str, Any]:
         """Take the lock or refuse, naming the holder; the state, with a warning when the API could not be asked."""
@@ -91,8 +92,12 @@ class Keeper:
             warning = f"The lock holds on this controller only, until the API answers. {exc}"
         return {**self._write(), "warning": warning}
 
-    def renew(self) -> float:
-        """Renew it, or take the Lease as soon as there is one to take; after how many seconds to do it again."""
+    def due(self) -> float:
+        """Seconds until it is to be renewed."""
+        return max(self._next - self._clock(), 0.0)
+
+    def renew(self) -> None:
+        """Renew it, or take the Lease as soon as there is one to take. RefusedError: it is lost."""
         try:
             self._hold()
         except RefusedError:
@@ -100,11 +105,10 @@ class Keeper:
         except KubeadmError:
             claimed = run_state.has_claims(self._job.state)
             if self._level == LEASE and not claimed:
-                return RETRY
+                return
             # The kernel's lock holds, and whoever finds no API either finds the claims.
             self._level, self._confirmed = CLAIMED if claimed else CONTROLLER, self._clock()
         self._write()
-        return run_lock.RENEWAL if self._level == LEASE else RETRY
 
     def end(self, why: str) -> None:
         """Whatever still runs of this run changes nothing more; only then others may begin."""
@@ -118,6 +122,7 @@ class Keeper:
     def _hold(self) -> None:
         """Confirm it on the highest level there is. RefusedError: somebody else has it."""
         asked = self._clock()
+        self._next = asked + RETRY
         if not self._job.kubeconfig or not os.path.exists(self._job.kubeconfig):
             self._confirmed = asked
             return
@@ -130,7 +135,8 @@ class Keeper:
             raise run_lock.lost(self._job.cluster, found)
         if self._level != LEASE:
             run_state.forget_claims(self._job.state)
-        self._level, self._token, self._confirmed = LEASE, step.token, asked
+        self._level, self._token = LEASE, step.token
+        self._confirmed, self._next = asked, asked + run_lock.RENEWAL
 
     def _write(self, lost: str = "") -> dict[str, Any]:
         held = {
@@ -223,14 +229,14 @@ def _answer(answer: Mapping[str, Any]) -> None:
 
 def keep(keeper: Keeper, watch: Watch) -> None:
     """Renew until the run has ended, or has lost its lock."""
-    seconds = float(run_lock.RENEWAL)
-    while not watch.over(seconds):
-        try:
-            seconds = keeper.renew()
-        except RefusedError as exc:
-            # The kernel's lock stays until the run has ended: what this run still does here is not over.
-            keeper.end(exc.found)
-            seconds = LONG
+    try:
+        while not watch.over(keeper.due()):
+            keeper.renew()
+    except RefusedError as exc:
+        keeper.end(exc.found)
+        # The kernel's lock stays until the run has ended: what it has begun is not over.
+        while not watch.over(LONG):
+            pass
     keeper.end("the run has ended")
 
 

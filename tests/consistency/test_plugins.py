@@ -20,8 +20,8 @@ PYTHON = sorted((ROOT / "plugins").rglob("*.py"))
 EDGE = {
     "bundle_archive", "bundle_install", "bundle_receive", "etcd_api", "etcd_stream", "etcd_unit", "fetch", "fetch_http",
     "haproxy_socket", "host_files", "host_io", "host_lock", "host_memory", "host_probe", "host_settings",
-    "host_upgrade", "https", "kubeadm_host", "kubeconfig", "kubelet_host", "release_store", "run_claim", "snapshot_store",
-    "static_pod_host",
+    "host_upgrade", "https", "kubeadm_host", "kubeconfig", "kubelet_host", "release_store", "run_claim",
+    "snapshot_store", "static_pod_host",
 }  # fmt: skip
 CORE = sorted(path for path in (ROOT / "plugins" / "module_utils").glob("*.py") if path.stem not in EDGE)
 IMPURE = {"ansible", "subprocess", "socket", "http", "shutil", "tempfile", "requests", "kubernetes"}
