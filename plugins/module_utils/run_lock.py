@@ -137,7 +137,6 @@ def given_back(lease: Mapping[str, Any] | None, me: Run) -> Object | None:
     if not lease or (lease.get("spec") or {}).get("holderIdentity") != me.id:
         return None
     metadata = {"resourceVersion": lease["metadata"]["resourceVersion"]}
-    # An empty name is refused by the API.
     return {"metadata": metadata, "spec": {"holderIdentity": None}}
 
 

@@ -15,6 +15,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ RETRY = 2.0
 # A process that cannot be waited for is looked at so often.
 LOOK = 0.2
 LONG = 3600.0
+# So often it is tried to give the Lease back.
+GIVE_BACK = 5
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Imports this file where it lies: another package of Ansible collections may be installed for the interpreter.
 START = """
@@ -110,13 +113,18 @@ class Keeper:
             self._level, self._confirmed = CLAIMED if claimed else CONTROLLER, self._clock()
         self._write()
 
-    def end(self, why: str) -> None:
-        """Whatever still runs of this run changes nothing more; only then others may begin."""
+    def end(self, why: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Whatever still runs of this run changes nothing more; only then others may begin.
+
+        A Lease that cannot be given back ends by itself.
+        """
         self._write(why)
-        if self._token:
+        for _attempt in range(GIVE_BACK if self._token else 0):
             try:
                 run_lease.give_back(self._opened(), self._me)
             except KubeadmError:
+                sleep(LOOK)
+            else:
                 return
 
     def _hold(self) -> None:

@@ -208,7 +208,8 @@ def test_the_end_gives_the_lease_back_and_stops_what_still_runs(world: World) ->
     world.begin()
     keeper = world.keeper()
     keeper.take()
-    keeper.end("the run has ended")
+    world.api.away = True
+    keeper.end("the run has ended", sleep=lambda _seconds: setattr(world.api, "away", False))
     assert run_lease.hold(world.api, BOB).verdict == "acquired"
     with pytest.raises(RefusedError, match="the run has ended"):
         world.require()
