@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from . import run_lock
-from .errors import ApiError, KubeadmError
+from .errors import ApiError
 from .kube_api import KubeApi, Object
 from .run_lock import Holder, Run, Step
 
@@ -40,13 +40,10 @@ def hold(api: KubeApi, me: Run, token: int = 0) -> Step:
 
 
 def give_back(api: KubeApi, me: Run) -> None:
-    """Let others have it at once. Where that fails it ends by itself."""
-    try:
-        body = run_lock.given_back(api.find(PATH), me)
-        if body:
-            api.patch(PATH, body)
-    except KubeadmError:
-        return
+    """Let others have it at once."""
+    body = run_lock.given_back(api.find(PATH), me)
+    if body:
+        api.patch(PATH, body)
 
 
 def _write(api: KubeApi, lease: Object | None, body: Object) -> None:

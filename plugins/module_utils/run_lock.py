@@ -137,7 +137,7 @@ def given_back(lease: Mapping[str, Any] | None, me: Run) -> Object | None:
     if not lease or (lease.get("spec") or {}).get("holderIdentity") != me.id:
         return None
     metadata = {"resourceVersion": lease["metadata"]["resourceVersion"]}
-    return {"metadata": metadata, "spec": {"holderIdentity": ""}}
+    return {"metadata": metadata, "spec": {"holderIdentity": None}}
 
 
 def claimant(claim: Mapping[str, Any] | None, mine: Mapping[str, Any], now: float) -> Holder | None:

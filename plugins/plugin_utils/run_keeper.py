@@ -15,6 +15,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ RETRY = 2.0
 # A process that cannot be waited for is looked at so often.
 LOOK = 0.2
 LONG = 3600.0
+# So often it is tried to give the Lease back.
+GIVE_BACK = 5
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Imports this file where it lies: another package of Ansible collections may be installed for the interpreter.
 START = """
@@ -73,6 +76,7 @@ class Keeper:
         self._level = CONTROLLER
         self._token = 0
         self._confirmed = clock()
+        self._next = self._confirmed
 
     def take(self) -> dict[str, Any]:
         """Take the lock or refuse, naming the holder; the state, with a warning when the API could not be asked."""
@@ -91,8 +95,12 @@ class Keeper:
             warning = f"The lock holds on this controller only, until the API answers. {exc}"
         return {**self._write(), "warning": warning}
 
-    def renew(self) -> float:
-        """Renew it, or take the Lease as soon as there is one to take; after how many seconds to do it again."""
+    def due(self) -> float:
+        """Seconds until it is to be renewed."""
+        return max(self._next - self._clock(), 0.0)
+
+    def renew(self) -> None:
+        """Renew it, or take the Lease as soon as there is one to take. RefusedError: it is lost."""
         try:
             self._hold()
         except RefusedError:
@@ -100,24 +108,29 @@ class Keeper:
         except KubeadmError:
             claimed = run_state.has_claims(self._job.state)
             if self._level == LEASE and not claimed:
-                return RETRY
+                return
             # The kernel's lock holds, and whoever finds no API either finds the claims.
             self._level, self._confirmed = CLAIMED if claimed else CONTROLLER, self._clock()
         self._write()
-        return run_lock.RENEWAL if self._level == LEASE else RETRY
 
-    def end(self, why: str) -> None:
-        """Whatever still runs of this run changes nothing more; only then others may begin."""
+    def end(self, why: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Whatever still runs of this run changes nothing more; only then others may begin.
+
+        A Lease that cannot be given back ends by itself.
+        """
         self._write(why)
-        if self._token:
+        for _attempt in range(GIVE_BACK if self._token else 0):
             try:
                 run_lease.give_back(self._opened(), self._me)
             except KubeadmError:
+                sleep(LOOK)
+            else:
                 return
 
     def _hold(self) -> None:
         """Confirm it on the highest level there is. RefusedError: somebody else has it."""
         asked = self._clock()
+        self._next = asked + RETRY
         if not self._job.kubeconfig or not os.path.exists(self._job.kubeconfig):
             self._confirmed = asked
             return
@@ -130,7 +143,8 @@ class Keeper:
             raise run_lock.lost(self._job.cluster, found)
         if self._level != LEASE:
             run_state.forget_claims(self._job.state)
-        self._level, self._token, self._confirmed = LEASE, step.token, asked
+        self._level, self._token = LEASE, step.token
+        self._confirmed, self._next = asked, asked + run_lock.RENEWAL
 
     def _write(self, lost: str = "") -> dict[str, Any]:
         held = {
@@ -223,14 +237,14 @@ def _answer(answer: Mapping[str, Any]) -> None:
 
 def keep(keeper: Keeper, watch: Watch) -> None:
     """Renew until the run has ended, or has lost its lock."""
-    seconds = float(run_lock.RENEWAL)
-    while not watch.over(seconds):
-        try:
-            seconds = keeper.renew()
-        except RefusedError as exc:
-            # The kernel's lock stays until the run has ended: what this run still does here is not over.
-            keeper.end(exc.found)
-            seconds = LONG
+    try:
+        while not watch.over(keeper.due()):
+            keeper.renew()
+    except RefusedError as exc:
+        keeper.end(exc.found)
+        # The kernel's lock stays until the run has ended: what it has begun is not over.
+        while not watch.over(LONG):
+            pass
     keeper.end("the run has ended")
 
 

@@ -33,6 +33,7 @@ class Controllers:
     """Runs that hold, or ask for, the lock of one cluster."""
 
     cluster: Cluster
+    kubeconfig: Path
     path: Path
     runs: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -50,7 +51,7 @@ class Controllers:
                 "playbook": "site.yml",
                 "since": "2026-01-01T00:00:00Z",
                 "cluster": self.cluster.url,
-                "kubeconfig": str(self.cluster.kubeconfig()),
+                "kubeconfig": str(self.kubeconfig),
                 "endpoints": [self.cluster.url],
                 "locks": str(self.path / name / "locks"),
                 "state": self.state(name),
@@ -66,7 +67,7 @@ class Controllers:
         self.runs.clear()
 
     def holder(self) -> Holder | None:
-        params = {"kubeconfig": str(self.cluster.kubeconfig()), "endpoints": [], "timeout": 5}
+        params = {"kubeconfig": str(self.kubeconfig), "endpoints": [], "timeout": 5}
         return run_lease.look(open_api(params, dry_run=True))
 
     def token(self) -> int:
@@ -82,7 +83,8 @@ class Controllers:
 
 @pytest.fixture(name="controllers")
 def _controllers(cluster: Cluster, tmp_path: Path) -> Iterator[Controllers]:
-    made = Controllers(cluster, tmp_path)
+    # A file of its own: each call of kubectl writes the cluster's anew.
+    made = Controllers(cluster, cluster.kubeconfig("run-lock.conf"), tmp_path)
     yield made
     made.kill_runs()
     assert made.is_free(run_lock.DURATION + 5)

@@ -49,7 +49,7 @@ class FakeLease:
         assert self.lease is not None
         if body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
             raise ApiError("it was changed", status=409)
-        merged = {key: {**self.lease[key], **body[key]} for key in ("metadata", "spec")}
+        merged = {key: _merged(self.lease[key], body[key]) for key in ("metadata", "spec")}
         return self._store({**self.lease, **merged})
 
     def _ask(self) -> None:
@@ -62,3 +62,7 @@ class FakeLease:
         lease["metadata"]["resourceVersion"] = str(self.version)
         self.lease = lease
         return lease
+
+
+def _merged(there: Object, change: Object) -> Object:
+    return {key: value for key, value in {**there, **change}.items() if value is not None}
