@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,8 @@ def guard(cluster: EtcdCluster, name: str, known: list[str]) -> None:
         *(str(path) for path in (cluster.authority.pair.cert, cluster.client.cert, cluster.client.key))
     )
 
-    def look(endpoints: object) -> Sample:
-        return observe(list(endpoints), lambda url: EtcdApi(url, transport, 1.0))  # type: ignore[call-overload] - URLs
+    def look(endpoints: Sequence[str]) -> Sample:
+        return observe(endpoints, lambda url: EtcdApi(url, transport, 1.0))
 
     here = Place((cluster.members[name].peer_url,), tuple(cluster.members[one].url for one in known))
     check_membership(here, name, look)
