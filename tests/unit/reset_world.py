@@ -62,7 +62,8 @@ class ResetHost(FakeHost):
             self.die(" ".join(argv))
             if argv[0] in self.stubborn:
                 return ok()
-        return getattr(self, f"_{argv[0].split('-')[0].replace('6', '')}")(argv)
+        answer: Result = getattr(self, f"_{argv[0].split('-')[0].replace('6', '')}")(argv)
+        return answer
 
     def changes(self, argv: list[str]) -> bool:
         """Whether this is more than a look."""
