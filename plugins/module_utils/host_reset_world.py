@@ -23,9 +23,9 @@ def observe(endpoints: Sequence[str]) -> etcd_health.Sample:
     return etcd_health.observe(endpoints, lambda url: etcd_api.EtcdApi(url, transport, ETCD_TIMEOUT))
 
 
-def has_node(endpoints: Sequence[str], name: str) -> bool:
-    """Whether the cluster has this node, asked as the node itself, which may read its own object."""
-    config = load(KUBELET_CONF)
+def has_node(endpoints: Sequence[str], name: str, kubeconfig: str = KUBELET_CONF) -> bool:
+    """Whether the cluster has this node, asked as the node itself, which may read its own object, gone or not."""
+    config = load(kubeconfig)
     urls = list(dict.fromkeys([config.server, *endpoints]))
     transport = HttpsTransport(tls_context(config), config.tls_server_name)
     return kube_api.api_for(config, urls, transport, timeout=0, dry_run=True).find(kube_api.node_path(name)) is not None

@@ -27,7 +27,7 @@ class Host:
     def exists(self, path: str) -> bool:
         return os.path.exists(path)
 
-    def names(self, path: str) -> list[str]:
+    def listed(self, path: str) -> list[str]:
         """Names in a directory, [] when there is none."""
         return sorted(os.listdir(path)) if os.path.isdir(path) else []
 

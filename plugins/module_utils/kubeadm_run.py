@@ -61,7 +61,7 @@ class NodeIo(Protocol):
 
     def exists(self, path: str) -> bool: ...
 
-    def names(self, path: str) -> list[str]: ...
+    def listed(self, path: str) -> list[str]: ...
 
     def read(self, path: str) -> str: ...
 
@@ -187,7 +187,7 @@ def _ignores(io: NodeIo, documents: list[dict[str, Any]], *, resume: bool) -> tu
     if resume:
         return (*RESUME_IGNORES, f"Port-{_bind_port(documents)}")
     # kubeadm wants the directory empty. Beside what removed members have left, kept on purpose, etcd begins as well.
-    names = io.names(ETCD_DATA)
+    names = io.listed(ETCD_DATA)
     return (ETCD_DATA_CHECK,) if names and all(map(is_kept, names)) else ()
 
 

@@ -62,7 +62,8 @@ class ResetHost(FakeHost):
             self.die(" ".join(argv))
             if argv[0] in self.stubborn:
                 return ok()
-        return getattr(self, f"_{argv[0].split('-')[0].replace('6', '')}")(argv)
+        answer: Result = getattr(self, f"_{argv[0].split('-')[0].replace('6', '')}")(argv)
+        return answer
 
     def changes(self, argv: list[str]) -> bool:
         """Whether this is more than a look."""
@@ -102,7 +103,7 @@ class ResetHost(FakeHost):
             self.write_devices()
         if argv[1:3] == ["addr", "del"]:
             for link in self.links:
-                link["addr_info"] = [entry for entry in link.get("addr_info", []) if entry["local"] != VIP]  # type: ignore[attr-defined] - a list
+                link["addr_info"] = [entry for entry in link.get("addr_info", []) if entry["local"] != VIP]
         if argv[1:3] == ["netns", "delete"]:
             Path(self.real(f"{ours.NETNS_DIR}/{argv[3]}")).unlink(missing_ok=True)
             self.umount(f"{ours.NETNS_DIR}/{argv[3]}")
@@ -156,7 +157,7 @@ def blank(root: Path) -> ResetHost:
     host.write(
         "/proc/self/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:2 / /srv/kubelet rw - ext4 /dev/sdb rw\n"
     )
-    host.write("/etc/passwd", "root:x:0:0:root:/rt:/bin/sh\nann:x:1000:1000:,,,:/home/ann:/bin/sh\n")
+    host.write("/etc/passwd", "root:x:0:0:root:/rt:/bin/sh\nann:x:1000:1000:,,,:/people/ann:/bin/sh\n")
     host.write("/etc/cni/net.d/87-podman.conflist", '{"name": "podman"}')
     host.write("/var/lib/cni/networks/podman/10.88.0.5", "x")
     host.write("/etc/sysctl.d/99-mine.conf", "vm.swappiness = 1\n")
@@ -189,7 +190,7 @@ def control_plane(root: Path) -> ResetHost:
     host.write("/etc/cni/net.d/10-flannel.conflist", '{"name": "cbr0"}')
     host.write(ours.KUBELET_CONF, f"{kubeconfig(CLUSTER_CA)}users:\n- name: system:node:cp1\n")
     host.write("/rt/.kube/config", kubeconfig(CLUSTER_CA))
-    host.write("/home/ann/.kube/config", kubeconfig(CLUSTER_CA, OTHER_CA))
+    host.write("/people/ann/.kube/config", kubeconfig(CLUSTER_CA, OTHER_CA))
     host.active = {ours.KUBELET, ours.CONTAINERD, ours.HAPROXY, ours.KEEPALIVED}
     host.enabled = set(host.active)
     host.containers = ["c1", "c2"]

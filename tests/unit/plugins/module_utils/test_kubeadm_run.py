@@ -41,7 +41,7 @@ class FakeNode:
     def exists(self, path: str) -> bool:
         return path in self.files
 
-    def names(self, path: str) -> list[str]:
+    def listed(self, path: str) -> list[str]:
         below = f"{path}/"
         return sorted({name.removeprefix(below).split("/")[0] for name in self.files if name.startswith(below)})
 

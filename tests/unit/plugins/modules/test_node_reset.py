@@ -50,7 +50,7 @@ def world(host: ResetHost, **given: Any) -> World:
 
 
 def reset(host: ResetHost, *, effects: bool = True, asked: World | None = None, **options: Any) -> dict[str, Any]:
-    return subject.reset(host, {**OPTIONS, **options}, effects=effects, world=asked or world(host))  # type: ignore[arg-type] - a Host
+    return subject.reset(host, {**OPTIONS, **options}, effects=effects, world=asked or world(host))
 
 
 def test_a_control_plane_becomes_blank_and_what_others_have_stays(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_control_plane_becomes_blank_and_what_others_have_stays(tmp_path: Path
     done = reset(host)
     assert done["changed"] is True
     assert done["leftovers"] == []
-    kept = {"/home/ann/.kube/config", "/var/lib/etcd-removed"}
+    kept = {"/people/ann/.kube/config", "/var/lib/etcd-removed"}
     assert files(host) == bare | kept
     assert [link["ifname"] for link in host.links] == ["lo", "eth0", "cni00"]
     assert host.tables == ["ip mine"]
@@ -70,7 +70,7 @@ def test_a_control_plane_becomes_blank_and_what_others_have_stays(tmp_path: Path
     assert not host.exists("/etc/kubernetes")
     assert done["left_alone"] == [
         "/etc/cni/net.d/87-podman.conflist is not known as ours",
-        "/home/ann/.kube/config has other clusters too",
+        "/people/ann/.kube/config has other clusters too",
     ]
     (data,) = done["etcd_data"]
     assert host.read_text(f"{data}/wal/0") == "x"
