@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from .errors import CommandError, RefusedError
 from .etcd_restoring import MEMBER, RECORD, WORK, Found, parse_record
 from .etcd_wal import NAME, Log, committed, read_log
+from .host_io import Host
 from .host_kubernetes import KEPT_DATA
 
 # Of a log that grows a record may have been read by half.
@@ -63,15 +64,21 @@ class DataDir:
         self.snapshot = f"{self.work}/snapshot.db"
         self.restored = f"{self.work}/restored"
         self._fresh = f"{self.restored}/{MEMBER}"
+        # What was read, and of which files: read once while they are the same.
+        self._read: tuple[object, tuple[Log | None, str]] | None = None
 
-    def look(self) -> Found:
-        """What is there. A damaged log is told, not raised."""
-        log, damage = self._log()
+    def look(self, *, old: bool = True) -> Found:
+        """What is there. A damaged log is told, not raised. old: also the log of data that were not restored.
+
+        A log may have hundreds of megabytes, every byte of which is under a checksum.
+        """
+        record = parse_record(_text(f"{self.member}/{RECORD}"))
+        log, damage = self._log() if old or record else (None, "")
         return Found(
             member=os.path.isdir(self.member),
             fresh=os.path.isdir(self._fresh),
             prepared=parse_record(_text(f"{self._fresh}/{RECORD}")),
-            record=parse_record(_text(f"{self.member}/{RECORD}")),
+            record=record,
             log=log,
             damage=damage,
             written=self._written(),
@@ -93,6 +100,12 @@ class DataDir:
             yield name, content
 
     def _log(self) -> tuple[Log | None, str]:
+        state = [(name, Host().identity(f"{self.member}/wal/{name}")) for name in self._names()]
+        if self._read is None or self._read[0] != state:
+            self._read = (state, self._read_log())
+        return self._read[1]
+
+    def _read_log(self) -> tuple[Log | None, str]:
         found = ""
         for attempt in range(TRIES if os.path.isdir(self.member) else 0):
             if attempt:

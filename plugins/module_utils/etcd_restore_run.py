@@ -178,14 +178,14 @@ def _prepare(io: Io, found: Found, snapshot: Snapshot | None, wanted: Wanted, so
 
 def activated(io: Io, *, effects: bool) -> dict[str, Any]:
     """Put the new data into their place."""
-    found = io.data.look()
+    found = io.data.look(old=False)
     require_stopped(found, io.data.path)
     kept = io.data.kept(io.clock())
     steps = activate_steps(found, kept)
     if effects and steps:
         with io.data.locked():
             io.data.activate(kept)
-    return _told(io.data.look() if effects else found, None, steps)
+    return _told(io.data.look(old=False) if effects else found, None, steps)
 
 
 def examined(io: Io, params: Mapping[str, Any]) -> dict[str, Any]:

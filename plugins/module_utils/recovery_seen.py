@@ -101,7 +101,7 @@ def line(machine: Machine, now: float) -> str:
         return f"{machine.name}: not reachable ({machine.why or 'no answer'})"
     if machine.etcd.get("damage"):
         return f"{machine.name}: its data are damaged ({machine.etcd['damage']})"
-    if not machine.etcd.get("data"):
+    if not machine.etcd.get("data") and machine.phase == NONE:
         return f"{machine.name}: no data"
     runs = "etcd runs" if machine.etcd.get("runs") else "etcd does not run"
     term, index = machine.newest

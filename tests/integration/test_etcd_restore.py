@@ -19,7 +19,8 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.snapshot_tools import Tools
 from tests.faults.etcd_writer import Writer
 from tests.integration.etcd_cluster import EtcdCluster, Make, eventually
-from tests.integration.servers import client_context, program
+from tests.integration.etcd_losses import lose_majority
+from tests.integration.servers import program
 from tests.integration.support import run_module
 
 BUMP = 1_000_000_000
@@ -54,20 +55,6 @@ def revive(cluster: EtcdCluster, name: str = "e1") -> EtcdCluster:
     cluster.start(name)
     cluster.wait(name)
     return cluster
-
-
-def lose_majority(cluster: EtcdCluster, seconds: float = 2) -> Writer:
-    """Under load: two of three are killed at once, without a chance to tell anything to the third."""
-    context = client_context(cluster.authority.pair, cluster.client)
-    writer = Writer(lambda: [one.url for one in cluster.members.values()], context, rate=400, streams=6)
-    writer.start()
-    time.sleep(seconds)
-    for name in ("e2", "e3"):
-        cluster.members[name].kill()
-    time.sleep(0.5)
-    writer.stop()
-    cluster.stop()
-    return writer
 
 
 def tree(path: Path) -> dict[str, tuple[int, int]]:
