@@ -34,8 +34,9 @@ def derived(inventory: Path, tmp_path: Path, **variables: str) -> dict[str, Any]
         "tasks": [{"name": "Show | It", "ansible.builtin.debug": {"msg": f"@{shown}@"}}],
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    (found,) = re.findall(r"@(.*)@", ansible("ansible-playbook", "-i", str(inventory), str(tmp_path / "play.yml")))
-    return dict(json.loads(found.encode().decode("unicode_escape")))
+    shown = ansible("ansible-playbook", "-i", str(inventory), str(tmp_path / "play.yml"))
+    (found,) = re.findall(r"@(.*)@", shown, re.DOTALL)
+    return dict(json.loads(" ".join(found.split())))
 
 
 @pytest.mark.parametrize("inventory", [STACKED, EXTERNAL], ids=lambda path: path.name)
@@ -75,8 +76,9 @@ def hosts(playbook: str, *words: str) -> dict[str, list[str]]:
     path = ROOT / "playbooks" / f"{playbook}.yml"
     listed = ansible("ansible-playbook", "-i", str(EXTERNAL), str(path), "--list-hosts", *words)
     found: dict[str, list[str]] = {}
-    for title, names in re.findall(r"\): (.*?)\tTAGS.*?hosts \(\d+\):\n?(.*?)(?=\n\n|\Z)", listed, re.DOTALL):
-        found[title] = names.split()
+    for play in listed.split("\n  play #")[1:]:
+        title = play.partition("): ")[2].partition("\t")[0]
+        found[title] = play.partition("    hosts (")[2].partition("):")[2].split()
     return found
 
 

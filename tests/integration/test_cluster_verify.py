@@ -96,6 +96,7 @@ def test_in_order(verify: Run) -> None:
         ("nodes", "cp1, w1"): "ok",
         ("api", "cp1"): "ok",
         ("api", "VIP"): "ok",
+        ("leases", "node leases"): "ok",
         ("tokens", "bootstrap tokens"): "ok",
         ("kubeadm-certs", "Secret"): "ok",
     }

@@ -34,7 +34,7 @@ def make(tmp_path: Path) -> Make:
         for name in ("lb1", "lb2"):
             world.nodes[name]["units"] = {"haproxy": ACTIVE, "keepalived": ACTIVE}
             world.nodes[name]["listening"] = [{"port": 6443, "address": "0.0.0.0", "process": "haproxy"}]
-        world.nodes["lb1"]["addresses"].append({"interface": "eth0", "address": VIP, "prefix": 32})
+        world.nodes["lb1"]["addresses"].append({"interface": "eth0", "address": VIP, "prefix": 32, "family": 4})
         for name, group, address in new:
             world.add(name, group, address)
         first = next(name for name in PLANES if name != sick)
@@ -196,7 +196,7 @@ def test_a_new_worker_concerns_itself_and_one_control_plane(make: Make) -> None:
     assert plays.play("add_nodes", "-e", "nodes=w3") == 0, plays.output
     assert {call.host for call in plays.calls} == {"w3", "cp1", "localhost"}
     # It is only asked there, and brings the kubeconfig.
-    assert {call.module for call in plays.calls if call.host == "cp1"} == {"node_info", "kubeconfig"}
+    assert {call.module for call in plays.calls if call.host == "cp1"} == {"node_info", "etcd_info", "kubeconfig"}
     assert "kubeadm w3" in plays.order()
 
 

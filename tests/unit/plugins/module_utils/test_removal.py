@@ -60,7 +60,7 @@ TABLE = [
     (3, ("cp3",), ("cp2", "cp3"), 1, "none may fail"),
     (3, (), ("cp2", "cp3"), 1, "none may fail"),
     (2, ("cp2",), ("cp2",), 1, "the quorum is lost already"),
-    (1, (), ("cp1",), 2, "the only voter"),
+    (1, (), ("cp1",), 2, "no other control plane answers"),
 ]  # fmt: skip
 
 
