@@ -9,6 +9,7 @@ its job on standard input and answers with one line; after that it is connected 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -168,8 +169,9 @@ class Watch:
     def __init__(self, pid: int, began: str) -> None:
         self._pid, self._began = pid, began
         self.told = False
-        self._wake, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else _pipe()
-        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        self._wake, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write)
         signal.signal(signal.SIGTERM, self._tell)
         try:
             self._process = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
@@ -192,13 +194,6 @@ class Watch:
         self.told = True
 
 
-def _pipe() -> tuple[int, int]:
-    ends = os.pipe()
-    for end in ends:
-        os.set_blocking(end, False)
-    return ends
-
-
 def start(job: Mapping[str, Any]) -> dict[str, Any]:
     """Start a keeper and give its answer: the state, or the error of a lock that could not be taken."""
     process = subprocess.Popen(
@@ -211,9 +206,9 @@ def start(job: Mapping[str, Any]) -> dict[str, Any]:
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    with process.stdin, process.stdout:
-        process.stdin.write(json.dumps(job).encode())
-        process.stdin.close()
+    with process.stdout:
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(json.dumps(job).encode())
         line = process.stdout.readline()
     if not line:
         process.wait()
