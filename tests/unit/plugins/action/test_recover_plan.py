@@ -50,7 +50,7 @@ def test_an_address_of_a_host_that_cannot_be_reached_is_told() -> None:
 
 
 def test_the_command_that_does_it_is_printed_whole() -> None:
-    hostvars = {**HOSTVARS, "cp2": HOSTVARS["cp3"]}
+    hostvars = {"cp1": seen(), "cp2": HOSTVARS["cp3"], "cp3": HOSTVARS["cp3"]}
     asked = Asked(lost=("cp2", "cp3"))
     outcome = decide(machines_of(GIVEN, hostvars), asked, NOW)
     text = text_of(outcome, asked)
