@@ -177,7 +177,7 @@ class Rehearsal:
 
     def order(self) -> list[str]:
         """What changes something, as "module host", in its order; the same call again and again once."""
-        looks = {"node_info", "cluster_info", "etcd_info", "cluster_verify", "etcd_gate"}
+        looks = {"node_info", "cluster_info", "etcd_info", "cluster_verify", "etcd_gate", "run_lock"}
         words = [
             f"{call.module} {call.arguments.get('node') or call.host}"
             for call in self.calls

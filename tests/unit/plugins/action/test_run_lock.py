@@ -114,7 +114,8 @@ def test_a_run_has_its_lock_in_every_play_and_gives_it_back_at_its_end(controlle
 def test_the_second_run_ends_soon_and_names_the_first(controller: Controller, holder: subprocess.Popen[str]) -> None:
     began = time.monotonic()
     status, text = controller.run(LOCK, controller.change())
-    assert time.monotonic() - began < 5
+    # That it ends and does not wait. The goal of 5 s is for a machine that has nothing else to do.
+    assert time.monotonic() - began < 20
     assert status == 2
     assert "another run is changing this cluster; nothing was changed" in text
     assert f"(process {holder.pid}), playbook long.yml, since 2" in text
