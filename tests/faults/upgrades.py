@@ -195,14 +195,14 @@ class Upgrades:
         self.wait_ready("cp2")
         return "; ".join(wrong)
 
-    def finished(self, count: int, then: Callable[[], object]) -> threading.Event:
-        """Do something as soon as so many nodes are finished in the run that begins now. Set the event to give up."""
+    def once(self, words: str, then: Callable[[], object]) -> threading.Event:
+        """Do something as soon as the record of the run that begins now has these words. Set the event to give up."""
         ended, known = threading.Event(), set(self.records())
 
         def wait() -> None:
             while not ended.wait(0.5):
                 fresh = [path for path in self.records() if path not in known]
-                if fresh and fresh[-1].read_text(encoding="utf-8").count('"step": "finished"') >= count:
+                if fresh and words in fresh[-1].read_text(encoding="utf-8"):
                     then()
                     return
 
@@ -215,7 +215,7 @@ class Upgrades:
 
     def away_in_the_middle(self) -> str:
         """A control plane dies while others are to be upgraded: the run stops and says what is left."""
-        order = self.finished(1, lambda: faults.kill(self.site.settings, ["cp3"]))
+        order = self.once('"step": "finished"', lambda: faults.kill(self.site.settings, ["cp3"]))
         run = self.run()
         order.set()
         self.keep("away-in-the-middle", run)
@@ -227,8 +227,11 @@ class Upgrades:
         return "; ".join(wrong)
 
     def blocked(self, workload: Workload) -> str:
-        """A budget begins to block when the last control plane is done: named, the node uncordoned, the run fails."""
-        order = self.finished(1, lambda: workload.start(IMAGE, budget=2))
+        """A budget begins to block while the last control plane is out of service: named, uncordoned, the run fails.
+
+        Early enough for the first worker: it takes a while until the budget counts.
+        """
+        order = self.once('"step": "static pods"', lambda: workload.start(IMAGE, budget=2))
         run = self.run("-e", "upgrade_drain_seconds=10")
         order.set()
         self.keep("blocked", run)
