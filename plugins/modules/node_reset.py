@@ -40,8 +40,8 @@ options:
     default: false
   leaving:
     description:
-      - The node was drained, and its Node is deleted when the kubelet has ended, which would make its Lease again. It may
-        still be there. Its etcd must not be a member any more.
+      - The node was drained, and its Node is deleted when the kubelet has ended, which would make its Lease again.
+        So the Node may still be there. Its etcd must not be a member any more.
     type: bool
     default: false
   delete_data:

@@ -32,6 +32,9 @@ RETRY = 2.0
 # A process that cannot be waited for is looked at so often.
 LOOK = 0.2
 LONG = 3600.0
+# How long a keeper goes on when its run has ended: where no API answers it would ask in vain, and the kernel's lock
+# would keep the next run out.
+PARTING = 5.0
 # So often it is tried to give the Lease back.
 GIVE_BACK = 5
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -84,6 +87,11 @@ class Keeper:
         job = self._job
         mine = {"run": job.run, "playbook": job.playbook, "since": job.since}
         other = controller_lock.take(job.locks, job.cluster, mine)
+        until = time.monotonic() + PARTING + RETRY
+        # Its run has ended, and its keeper is about to end too.
+        while isinstance(other, Holder) and run_state.has_ended(other.run) and time.monotonic() < until:
+            time.sleep(LOOK)
+            other = controller_lock.take(job.locks, job.cluster, mine)
         if isinstance(other, Holder):
             raise run_lock.refusal(other, f"this controller, {job.cluster}", "wait until that run has ended")
         self._place = controller_lock.place(job.locks)
@@ -240,6 +248,7 @@ def keep(keeper: Keeper, watch: Watch) -> None:
         # The kernel's lock stays until the run has ended: what it has begun is not over.
         while not watch.over(LONG):
             pass
+    signal.setitimer(signal.ITIMER_REAL, PARTING)
     keeper.end("the run has ended")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -92,6 +93,13 @@ def is_alive(pid: int, began: str = "") -> bool:
         return False
     tells = bool(started(os.getpid()))
     return not tells or (started(pid) == began if began else bool(started(pid)))
+
+
+def has_ended(run: str) -> bool:
+    """Whether the process of this run (its id: who@controller:process:random) was here, and is gone."""
+    who, _colon, process = run.rpartition(":")[0].partition(":")
+    here = who.rpartition("@")[2] == socket.gethostname()
+    return here and process.isdigit() and not is_alive(int(process))
 
 
 def require(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,6 +93,43 @@ def test_a_lease_of_somebody_else_refuses_it_and_leaves_no_state(world: World) -
         world.keeper().take()
     assert caught.value.where == f"Lease kube-system/quorum-kubeadm, {CLUSTER}"
     assert world.require() is None
+
+
+def gone(host: str = "") -> str:
+    """The id of a run whose process has ended."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return f"carol@{host or socket.gethostname()}:{ended.pid}:cccc"
+
+
+def lock(world: World, run: str) -> int:
+    """The kernel's lock, taken by another keeper."""
+    descriptor = controller_lock.take(str(world.path / "locks"), CLUSTER, {"run": run, "playbook": "reset.yml"})
+    assert isinstance(descriptor, int)
+    return descriptor
+
+
+def test_the_keeper_of_a_run_that_has_ended_is_waited_for(world: World) -> None:
+    descriptor = lock(world, gone())
+    with ThreadPoolExecutor() as pool:
+        taken = pool.submit(world.keeper().take)
+        time.sleep(2 * run_keeper.LOOK)
+        assert not taken.done()
+        os.close(descriptor)
+        assert taken.result(10)["level"] == "controller"
+
+
+@pytest.mark.parametrize("host", ["", "elsewhere"])
+def test_it_is_not_waited_for_long_and_elsewhere_not_at_all(
+    world: World, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_keeper, "PARTING", -run_keeper.RETRY + (0.5 if not host else 100.0))
+    descriptor = lock(world, gone(host))
+    began = time.monotonic()
+    with pytest.raises(RefusedError, match="carol@"):
+        world.keeper().take()
+    assert time.monotonic() - began < 5
+    os.close(descriptor)
 
 
 def test_without_an_api_it_goes_over_to_the_lease_as_soon_as_there_is_one(world: World) -> None:
