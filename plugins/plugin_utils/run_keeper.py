@@ -29,6 +29,8 @@ from ansible_collections.quorum.kubeadm.plugins.plugin_utils import controller_l
 
 # Seconds between two tries while the Lease is not held, or could not be renewed.
 RETRY = 2.0
+# A wait goes on where it was when the process or the controller was stopped meanwhile: so it is cut into such parts.
+PART = 1.0
 # A process that cannot be waited for is looked at so often.
 LOOK = 0.2
 LONG = 3600.0
@@ -191,8 +193,8 @@ class Watch:
         until = run_state.now() + seconds
         while not self._over() and run_state.now() < until:
             watched = [self._wake, *([self._process] if self._process >= 0 else [])]
-            left = until - run_state.now()
-            select.select(watched, [], [], max(left if self._process >= 0 else min(left, LOOK), 0))
+            part = PART if self._process >= 0 else LOOK
+            select.select(watched, [], [], max(min(until - run_state.now(), part), 0))
         return self._over()
 
     def _over(self) -> bool:

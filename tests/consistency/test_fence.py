@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_what_changes_something_is_fenced(module: str) -> None:
 
 
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
-def test_what_changes_a_cluster_takes_the_lock_first(path: object) -> None:
+def test_what_changes_a_cluster_takes_the_lock_first(path: Path) -> None:
     play = load(path)[0]
     imported = play.get("ansible.builtin.import_playbook")
     if imported:

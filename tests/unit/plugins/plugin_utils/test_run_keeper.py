@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils import run_lease
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import RefusedError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import KubeApi
 from ansible_collections.quorum.kubeadm.plugins.module_utils.run_lock import TRUST, Run
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils import controller_lock, run_keeper, run_state
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.run_keeper import Job, Keeper
@@ -56,7 +57,7 @@ class World:
         }
 
     def keeper(self, **changes: Any) -> Keeper:
-        return Keeper(Job(**self.job(**changes)), lambda: self.api, clock=lambda: self.seconds)
+        return Keeper(Job(**self.job(**changes)), lambda: cast(KubeApi, self.api), clock=lambda: self.seconds)
 
     def begin(self) -> None:
         """The cluster has begun: the kubeconfig is on the controller."""
@@ -281,8 +282,7 @@ def test_as_a_process_it_holds_on_to_nothing_of_ansible(world: World, sleeper: s
     held = begins(world, sleeper)
     keeper = held["keeper"]
     assert os.getsid(keeper) == keeper != os.getsid(0)
-    shown = {os.readlink(f"/proc/{keeper}/fd/{number}") for number in (1, 2)}
-    assert shown == {"/dev/null"}
+    assert soon(lambda: {os.readlink(f"/proc/{keeper}/fd/{number}") for number in (1, 2)} == {"/dev/null"})
     command = Path(f"/proc/{keeper}/cmdline").read_text()
     assert "alice" not in command
     assert not free(world)
