@@ -101,7 +101,7 @@ def test_in_order(verify: Run) -> None:
         ("kubeadm-certs", "Secret"): "ok",
     }
     assert result["nodes"][0] == {"name": "cp1", "ready": True, "kubelet_version": "v1.36.3", "zone": ""}
-    assert set(result["seconds"]) == {"nodes", "api", "tokens", "kubeadm-certs"}
+    assert set(result["seconds"]) == {"nodes", "api", "leases", "tokens", "kubeadm-certs"}
 
 
 def test_names_are_compared_exactly(verify: Run) -> None:

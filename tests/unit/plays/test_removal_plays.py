@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.plays.rehearsal import Rehearsal
+from tests.unit.plays.rehearsal import Call, Rehearsal
 from tests.unit.plugins.module_utils.certificates import self_signed
 from tests.unit.preflight_world import PLANES, VIP, WORKERS, World
 
@@ -48,6 +48,19 @@ def make(tmp_path: Path) -> Make:
         return made
 
     return create
+
+
+def left(plays: Rehearsal, *planes: str) -> None:
+    """What etcd and HAProxy tell in the end: these."""
+    plays.answers["etcd_info"]["*"]["etcd"]["members"] = [plays.world.member(name) for name in planes]
+    plays.answers["lb_backend"]["*"]["servers"] = {name: {"up": True} for name in planes}
+
+
+def servers(written: Call) -> list[str]:
+    """The API servers in the configuration of HAProxy that a call writes, in their order."""
+    files = {entry["path"]: entry["content"] for entry in written.arguments["files"]}
+    lines = [line.split() for line in files["/etc/haproxy/haproxy.cfg"].splitlines()]
+    return [words[1] for words in lines if words[:1] == ["server"]]
 
 
 def test_a_worker_goes_and_nobody_else_is_touched(make: Make) -> None:
@@ -88,7 +101,7 @@ def test_a_refusal_ends_the_run_before_anything_is_touched(make: Make) -> None:
 
 def test_a_living_control_plane_member_before_data_and_the_node_last(make: Make) -> None:
     plays = make()
-    plays.answers["lb_backend"]["*"]["servers"].pop("cp3")  # as it is when it has gone
+    left(plays, "cp1", "cp2")
     assert plays.play("remove_node", "-e", "node=cp3", "-e", "remove_confirm_no_tolerance=true") == 0, plays.output
     order = plays.order()
     assert order[:4] == ["kube_drain cp3", "lb_backend lb1", "lb_backend lb2", "etcd_member cp1"]
@@ -98,14 +111,12 @@ def test_a_living_control_plane_member_before_data_and_the_node_last(make: Make)
     asked = member.arguments
     assert (asked["state"], asked["name"], asked["confirm_no_tolerance"]) == ("absent", "cp3", True)
     assert asked["endpoints"] == ["https://10.0.0.21:2379", "https://10.0.0.22:2379"]
-    files = {entry["path"]: entry["content"] for entry in plays.of("host_config", "lb1")[0].arguments["files"]}
-    servers = [line.split()[1] for line in files["/etc/haproxy/haproxy.cfg"].splitlines() if " server " in line]
-    assert servers == ["cp1", "cp2"]
+    assert servers(plays.of("host_config", "lb1")[0]) == ["cp1", "cp2"]
 
 
 def test_a_dead_one_goes_through_the_others(make: Make) -> None:
     plays = make(dead="cp1")
-    plays.answers["lb_backend"]["*"]["servers"].pop("cp1")
+    left(plays, "cp2", "cp3")
     assert plays.play("remove_node", "-e", "node=cp1") == 0, plays.output
     order = plays.order()
     assert order[0] == "etcd_member cp2"
@@ -156,8 +167,7 @@ def test_a_blank_first_control_plane_is_prepared_then_the_old_member_goes_then_i
 
 def test_a_living_one_stays_until_the_new_one_has_joined(make: Make) -> None:
     plays = make(new=(("cp4", "control_plane", "10.0.0.24"),))
-    plays.answers["etcd_info"]["*"]["etcd"]["members"] = [plays.world.member(name) for name in ("cp1", "cp3", "cp4")]
-    plays.answers["lb_backend"]["*"]["servers"] = {name: {"up": True} for name in ("cp1", "cp3", "cp4")}
+    left(plays, "cp1", "cp3", "cp4")
     plays.answers["node_info"]["cp4"]["node"]["units"] = {"containerd": ACTIVE, "kubelet": ACTIVE}
     assert plays.play("replace_node", "-e", "node=cp2", "-e", "replacement=cp4") == 0, plays.output
     order = plays.order()
@@ -165,9 +175,7 @@ def test_a_living_one_stays_until_the_new_one_has_joined(make: Make) -> None:
     assert order[-2:] == ["node_reset cp2", "kube_node_absent cp2"]
     # HAProxy was given the new servers once, and they are without the old one.
     (written,) = plays.of("host_config", "lb1")
-    files = {entry["path"]: entry["content"] for entry in written.arguments["files"]}
-    servers = [line.split()[1] for line in files["/etc/haproxy/haproxy.cfg"].splitlines() if " server " in line]
-    assert servers == ["cp1", "cp3", "cp4"]
+    assert servers(written) == ["cp1", "cp3", "cp4"]
     (verified,) = plays.of("cluster_verify")
     assert verified.arguments["absent"] == "cp2"
 
