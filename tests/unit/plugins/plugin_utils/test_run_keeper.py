@@ -21,7 +21,6 @@ import pytest
 from ansible_collections.quorum.kubeadm.plugins.module_utils import run_lease
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import RefusedError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import KubeApi
-from ansible_collections.quorum.kubeadm.plugins.module_utils.kube_api import KubeApi
 from ansible_collections.quorum.kubeadm.plugins.module_utils.run_lock import TRUST, Run
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils import controller_lock, run_keeper, run_state
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.run_keeper import Job, Keeper
