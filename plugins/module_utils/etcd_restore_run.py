@@ -99,7 +99,8 @@ def _need(io: Io, snapshot: Snapshot | None) -> int:
 
 def _snapshot_of_log(io: Io, found: Found) -> Told:
     """The survivor's data as a snapshot, with everything that it has been told."""
-    assert found.log is not None
+    if found.log is None:
+        raise AssertionError("who has no log was refused before")
     data = io.data
     data.copy(found.log)
     with io.program(data.work) as program:

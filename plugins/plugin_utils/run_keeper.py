@@ -214,8 +214,8 @@ def start(job: Mapping[str, Any]) -> dict[str, Any]:
         cwd="/",
         start_new_session=True,
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
+    if process.stdin is None or process.stdout is None:
+        raise AssertionError("both are pipes")
     with process.stdout:
         with contextlib.suppress(BrokenPipeError), process.stdin:
             process.stdin.write(json.dumps(job).encode())
