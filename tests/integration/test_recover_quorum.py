@@ -97,6 +97,7 @@ def write_api(home: Path) -> None:
         "service-account-key-file": f"{PKI}/sa.pub",
         "service-account-signing-key-file": f"{PKI}/sa.key",
         "service-cluster-ip-range": "10.96.0.0/24",
+        "authorization-mode": "Node,RBAC",
         "endpoint-reconciler-type": "none",
     }
     api = program("kubernetes", "kube-apiserver")
