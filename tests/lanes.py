@@ -115,7 +115,7 @@ def all_parts() -> list[Part]:
         *lint(),
         Part("unit", "pytest", pytest("tests/unit", "-n", "2"), env=WIDE),
         Part("consistency", "pytest", pytest("tests/consistency"), env=WIDE),
-        Part("integration", "pytest", pytest("tests/integration"), needs=("setup:artifacts",), minutes=20, env=WIDE),
+        Part("integration", "pytest", pytest("tests/integration"), needs=("setup:artifacts",), minutes=40, env=WIDE),
         *molecule(),
         Part("e2e", "pytest", pytest("tests/e2e"), needs=built, alone=True, lab=TEST_LAB, minutes=55, env=WIDE),
     ]

@@ -159,6 +159,8 @@ class Survivor:
         done = subprocess.run(
             [*argv, "-m", "tests.integration.lone_host"],
             cwd=ROOT,
+            # The lock of the controller is this test's own: another run of the same test may be at work.
+            env={**os.environ, "ANSIBLE_HOME": str(self.directory / "ansible")},
             input=json.dumps(order),
             capture_output=True,
             text=True,
