@@ -16,25 +16,12 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.preflight_inputs im
 from ansible_collections.quorum.kubeadm.plugins.module_utils.removal import Inputs, Outcome, review
 from ansible_collections.quorum.kubeadm.plugins.module_utils.removal_steps import plan_text
 from ansible_collections.quorum.kubeadm.plugins.module_utils.scope import removal_scope, split_names
+from ansible_collections.quorum.kubeadm.plugins.modules.removal_plan import SPEC
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.hosts_read import problem_of
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 FACTS, BALANCER = "__kube_preflight_node", "__kube_lb_seen"
 WIDTH = (100, 180)
-SPEC: dict[str, Any] = {
-    "names": {"type": "str", "required": True},
-    "replacement": {"type": "str", "default": ""},
-    "groups": {"type": "dict", "required": True},
-    "vip": {"type": "str", "required": True},
-    "vip_url": {"type": "str", "required": True},
-    "api_port": {"type": "int", "default": 6443},
-    "api_via": {"type": "str", "default": "localhost"},
-    "cluster": {"type": "dict", "default": {}},
-    "drains": {"type": "list", "elements": "dict", "default": []},
-    "policy": {"type": "str", "choices": ["fail", "wait", "force"], "default": "fail"},
-    "confirm_even": {"type": "bool", "default": False},
-    "confirm_no_tolerance": {"type": "bool", "default": False},
-}
 
 
 def address_of(name: str, variables: Mapping[str, Any]) -> str:

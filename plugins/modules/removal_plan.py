@@ -168,28 +168,29 @@ findings:
   elements: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
+
+SPEC: dict[str, Any] = {
+    "names": {"type": "str", "required": True},
+    "replacement": {"type": "str", "default": ""},
+    "groups": {"type": "dict", "required": True},
+    "vip": {"type": "str", "required": True},
+    "vip_url": {"type": "str", "required": True},
+    "api_port": {"type": "int", "default": 6443},
+    "api_via": {"type": "str", "default": "localhost"},
+    "cluster": {"type": "dict", "default": {}},
+    "drains": {"type": "list", "elements": "dict", "default": []},
+    "policy": {"type": "str", "choices": ["fail", "wait", "force"], "default": "fail"},
+    "confirm_even": {"type": "bool", "default": False},
+    "confirm_no_tolerance": {"type": "bool", "default": False},
+}
 
 
 def main() -> None:
     """An action plugin of the same name does the work; Ansible never sends this file to a host."""
-    module = AnsibleModule(
-        argument_spec={
-            "names": {"type": "str", "required": True},
-            "replacement": {"type": "str", "default": ""},
-            "groups": {"type": "dict", "required": True},
-            "vip": {"type": "str", "required": True},
-            "vip_url": {"type": "str", "required": True},
-            "api_port": {"type": "int", "default": 6443},
-            "api_via": {"type": "str", "default": "localhost"},
-            "cluster": {"type": "dict", "default": {}},
-            "drains": {"type": "list", "elements": "dict", "default": []},
-            "policy": {"type": "str", "choices": ["fail", "wait", "force"], "default": "fail"},
-            "confirm_even": {"type": "bool", "default": False},
-            "confirm_no_tolerance": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     module.fail_json(msg="removal_plan runs on the controller only, as an action of a playbook's task")
 
 
