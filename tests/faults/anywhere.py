@@ -183,7 +183,10 @@ class Anywhere:
             ran = self.site.play(operation.playbook, *operation.arguments)
             seconds = round(time.monotonic() - began, 1)
             self.keep(f"{operation.name} undisturbed", ran.text)
-            problem, found = failure(ran), self.end()
+            problem = failure(ran)
+            # HAProxy and the kubelet say things late.
+            time.sleep(APART)
+            found = self.end()
             problem = problem or "; ".join(found.wrong)
             same = json.loads(json.dumps(found.same))
             self.known[operation.name] = Undisturbed(operation.name, seconds, count(ran.text), problem, same)
