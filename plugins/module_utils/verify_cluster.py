@@ -45,7 +45,7 @@ Ask = Callable[[str, str], Answer]
 
 @dataclass
 class ClusterChecks:
-    """Everything that can be seen through the API. `look` reads once and judges."""
+    """Everything that can be seen through the API. `look` reads once and judges. joined: nodes that are new."""
 
     connect: Callable[[], Api]
     ask: Ask
@@ -55,6 +55,7 @@ class ClusterChecks:
     now: Callable[[], float]
     probe: ProbePods | None = None
     sample: int = 6
+    joined: tuple[str, ...] = ()
     nodes: tuple[NodeSeen, ...] = ()
 
     def look(self, elapsed: float) -> list[Row]:
@@ -92,10 +93,11 @@ class ClusterChecks:
         late = elapsed >= LATE
         present = {node.name for node in self.nodes}
         ready = {node.name for node in self.nodes if node.ready}
-        if not late and not present.issuperset(self.want.nodes):
+        if not late and not present.issuperset(self.joined or self.want.nodes):
             return []
         candidates = [node for node in self.nodes if node.ready or not late]
-        return self.probe.rows(choose(candidates, self.want.control_planes, self.sample), ready, late)
+        chosen = choose(candidates, self.want.control_planes, self.sample, self.joined)
+        return self.probe.rows(chosen, ready, late)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,11 @@ options:
     description: At most so many nodes get a probe pod, chosen over roles and zones.
     type: int
     default: 6
+  joined:
+    description: Names of nodes that are new. Only they get probe pods then, and one of the others to talk to.
+    type: list
+    elements: str
+    default: []
   pods_at_once:
     description: How many probe pods may be starting at the same time. Fewer for machines that share a processor.
     type: int
@@ -152,7 +157,6 @@ notes:
 
 import contextlib
 import secrets
-import signal
 import time
 from typing import Any
 
@@ -161,7 +165,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import ApiError, KubeadmError, UnreachableError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify import Want
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_cluster import ClusterChecks, summary, watch
-from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_connect import Connections
+from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_connect import Connections, told_to_end
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_pods import ProbePods, Spec, sweep
 
 
@@ -188,6 +192,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         connections.now,
         probe,
         params["sample"],
+        tuple(params["joined"]),
     )
     try:
         outcome = watch(checks.look, time.monotonic, time.sleep, params["timeout"])
@@ -215,26 +220,17 @@ SPEC: dict[str, Any] = {
     "probe_pods": {"type": "bool", "default": True},
     "image": {"type": "str", "default": "registry.k8s.io/e2e-test-images/agnhost:2.63.0"},
     "sample": {"type": "int", "default": 6},
+    "joined": {"type": "list", "elements": "str", "default": []},
     "pods_at_once": {"type": "int", "default": 6},
     "dns_domain": {"type": "str", "default": "cluster.local"},
     "timeout": {"type": "float", "default": 120.0},
 }
 
 
-def _stop(number: int, _frame: object) -> None:
-    # An ordinary end, so that the probe pods are deleted.
-    raise SystemExit(128 + number)
-
-
 def call(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Look, and tidy up also when the process is told to end."""
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, _stop) for number in signals]
-    try:
+    with told_to_end():
         return run(params, check_mode)
-    finally:
-        for number, handler in zip(signals, before):
-            signal.signal(number, handler)
 
 
 def main() -> None:
