@@ -97,7 +97,7 @@ class Workload:
 
     def apply(self, manifest: dict[str, Any]) -> None:
         """Create or change one object."""
-        argv = exec_argv(self.site.settings, "cp2", [
+        argv = exec_argv(self.site.settings, self.site.admin, [
             "sh", "-c", 'printf %s "$1" | kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f -', "x",
             json.dumps(manifest),
         ])  # fmt: skip

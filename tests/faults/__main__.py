@@ -21,8 +21,10 @@ from lab.debian import SUITES
 from lab.errors import LabError
 from lab.shell import say
 from tests.e2e.support import Site
-from tests.faults import colocated, etcd_truth, external_etcd, report, upgrades
+from tests.faults import colocated, etcd_truth, external_etcd, losses, report, upgrades
+from tests.faults.cases import Case
 from tests.faults.interrupted import POINTS, try_point
+from tests.faults.quorum_lost import QuorumLost
 from tests.faults.sources import Sources
 
 LAB = "qfaults"
@@ -73,7 +75,7 @@ def etcd_rows(_settings: lab_settings.Settings, work: Path, _args: argparse.Name
         yield asdict(row)
 
 
-def upgraded(part: Callable[[upgrades.Upgrades], Iterator[upgrades.Case]], *, compared: bool = True) -> Campaign:
+def upgraded(part: Callable[[upgrades.Upgrades], Iterator[Case]], *, compared: bool = True) -> Campaign:
     """Upgrades under the prober. compared: the end has to be that of the undisturbed one, which was measured before."""
 
     def campaign(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -83,6 +85,17 @@ def upgraded(part: Callable[[upgrades.Upgrades], Iterator[upgrades.Case]], *, co
         if compared and not end:
             raise LabError("nothing to compare with: run python3 -m tests.faults upgrade before")
         for case in part(upgrades.Upgrades(site, end)):
+            yield asdict(case)
+
+    return campaign
+
+
+def lost(part: Callable[[losses.Losses], Iterator[losses.Loss]]) -> Campaign:
+    """Machines that are lost under the prober."""
+
+    def campaign(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+        site = Site(replace(settings, cpus=settings.cpus or losses.CPUS), losses.MACHINES, work)
+        for case in part(losses.Losses(site)):
             yield asdict(case)
 
     return campaign
@@ -98,6 +111,9 @@ CAMPAIGNS: dict[str, Campaign] = {
     "upgrade": upgraded(upgrades.Upgrades.alone, compared=False),
     "upgrades-killed": upgraded(upgrades.Upgrades.killed),
     "upgrades-stopped": upgraded(upgrades.Upgrades.stopped),
+    "losses": lost(losses.Losses.stacked),
+    "losses-external": lost(losses.Losses.external),
+    "quorum-lost": lost(lambda things: QuorumLost(things).cases()),
 }
 
 

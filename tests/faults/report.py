@@ -191,6 +191,64 @@ def alone(data: Run) -> list[str]:
     ]
 
 
+def lost(data: Run) -> list[str]:
+    """Machines that were lost under the prober, what their loss cost clients, and what the work on it cost them."""
+    rows = []
+    for run in data["runs"]:
+        row = [run["case"], f"{run['seconds']:.0f}", f"{run['loss']:.2f}" if run["loss"] else "-", f"{run['gap']:.2f}"]
+        row += [
+            run["acknowledged"],
+            f"{run['failed']} of {run['asked']}",
+            verdict(run["problem"], run["told"] or "well"),
+        ]
+        rows.append(row)
+    return table(["case", "s", "gap of the loss s", "gap then s", "writes", "workload failed", "result"], rows)
+
+
+def losses(data: Run) -> list[str]:
+    """Every kind of machine of a stacked cluster."""
+    return [
+        "## Machines that are lost, added and removed",
+        "",
+        *about(data),
+        "2 load balancers, 3 control planes, 2 workers, seven machines that share two processors. The API is read and "
+        "written ten times a second through the VIP, each on new connections and on a kept one, and so is a Deployment "
+        "of 2 replicas. Power is cut; a minute later a blank machine is there, and one command is given, which ends with "
+        "`verify`; `s` is its time. `gap of the loss` is the longest time without a success of one of the four from "
+        "the loss to the command, `gap then` from the command to its end.",
+        "",
+        *lost(data),
+    ]
+
+
+def losses_external(data: Run) -> list[str]:
+    """Machines of an external etcd."""
+    return [
+        "## Machines of an external etcd that are lost",
+        "",
+        *about(data),
+        "As above, with 1 load balancer, 3 control planes, 3 machines for etcd, 1 worker.",
+        "",
+        *lost(data),
+    ]
+
+
+def quorum_lost(data: Run) -> list[str]:
+    """Two of three control planes destroyed."""
+    return [
+        "## The quorum is lost",
+        "",
+        *about(data),
+        "As above. Two of three control planes are destroyed at one moment. `s` of the first row is the time of the "
+        "recovery, `gap then` the time from its start until everything answered again; `gap of the loss` includes the "
+        "look that comes before. The writes that the survivor has received are read from the raw bytes of its log "
+        "before anything is done; every acknowledged one of them has to be there in the end, and the containers of "
+        "the workers' pods have to be the same.",
+        "",
+        *lost(data),
+    ]
+
+
 SECTIONS = {
     "interrupted": interrupted,
     "colocated": colocated,
@@ -201,6 +259,9 @@ SECTIONS = {
     "upgrade": alone,
     "upgrades-killed": killed,
     "upgrades-stopped": stopped,
+    "losses": losses,
+    "losses-external": losses_external,
+    "quorum-lost": quorum_lost,
 }
 
 
