@@ -24,11 +24,10 @@ from .verify import (
     failed,
     judge_apis,
     judge_certs_secret,
-    judge_nodes,
     judge_tokens,
-    judge_zones,
     node_seen,
 )
+from .verify_nodes import judge_nodes, judge_zones
 from .verify_orphans import judge_leases, strict
 from .verify_pods import Api, ProbePods, choose
 

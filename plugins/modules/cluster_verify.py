@@ -19,8 +19,7 @@ description:
   - With O(probe_pods=true) it starts a few pods in a namespace of its own and lets them reach each other across nodes,
     a Service through kube-proxy, and that Service by its name in DNS. Nothing but the API has to be reachable from
     where the module runs.
-  - Looks again every moment until all is well, or until what fails cannot be healed by waiting, or until O(timeout).
-    So it can run right after the last join.
+  - Looks again until all is well, or until what fails cannot be healed by waiting, at most until O(timeout).
   - Never fails because of what it sees. It returns rows, and M(quorum.kubeadm.verify_report) judges them all.
 options:
   kubeconfig:
@@ -48,6 +47,13 @@ options:
     default: []
   absent:
     description: Names of machines that were removed. What is left of them fails; what is left of others is only odd.
+    type: list
+    elements: str
+    default: []
+  concerned:
+    description:
+      - Names of the nodes that the run has to do with. What is wrong with workers that are not among them is only told,
+        and not waited for. All nodes when it is empty.
     type: list
     elements: str
     default: []
@@ -111,7 +117,6 @@ EXAMPLES = r"""
     workers: [w1, w2]
   delegate_to: localhost
   run_once: true
-  register: __cluster
 """
 
 RETURN = r"""
@@ -142,8 +147,6 @@ nodes:
   returned: success
   type: list
   elements: dict
-  sample:
-    - {name: cp1, ready: true, kubelet_version: v1.36.3, zone: zone-a}
 seconds:
   description: After how many seconds each check was in order; checks that never were are missing.
   returned: success
@@ -186,7 +189,12 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     checks = ClusterChecks(
         connections.main,
         connections.ask,
-        Want(*(params["version"], *(tuple(params[name]) for name in ("control_planes", "workers", "absent")))),
+        Want(
+            *(
+                params["version"],
+                *(tuple(params[name]) for name in ("control_planes", "workers", "absent", "concerned")),
+            )
+        ),
         params["vip_url"],
         params["api_port"],
         connections.now,
@@ -215,6 +223,7 @@ SPEC: dict[str, Any] = {
     "control_planes": {"type": "list", "elements": "str", "required": True},
     "workers": {"type": "list", "elements": "str", "default": []},
     "absent": {"type": "list", "elements": "str", "default": []},
+    "concerned": {"type": "list", "elements": "str", "default": []},
     "vip_url": {"type": "str", "required": True},
     "api_port": {"type": "int", "default": 6443},
     "probe_pods": {"type": "bool", "default": True},

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bench.report import about, table
 from bench.store import load
 from lab.debian import SUITES
+from tests.faults import report_runs
+from tests.faults.report_rows import Run, steps, verdict
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-Run = Mapping[str, Any]
-
-
-def verdict(problem: str, good: str) -> str:
-    """A result's cell; in one line, as tables want it."""
-    return f"**{' '.join(problem.split())[:400]}**" if problem else good
 
 
 def interrupted(data: Run) -> list[str]:
@@ -46,20 +41,18 @@ def interrupted(data: Run) -> list[str]:
 
 def colocated(data: Run) -> list[str]:
     """Load balancers on control planes."""
-    rows = [[run["name"], f"{run['seconds']:.0f}", verdict(run["problem"], "well")] for run in data["runs"]]
     return [
         "## Load balancers on the control planes",
         "",
         *about(data),
         "3 control planes with HAProxy and keepalived on port 8443, 1 worker, no other load balancer.",
         "",
-        *table(["step", "s", "result"], rows),
+        *steps(data),
     ]
 
 
 def external(data: Run) -> list[str]:
     """etcd on machines of its own."""
-    rows = [[run["name"], f"{run['seconds']:.0f}", verdict(run["problem"], "well")] for run in data["runs"]]
     return [
         "## External etcd",
         "",
@@ -68,7 +61,7 @@ def external(data: Run) -> list[str]:
         "at the beginning. Each run ends with `verify`; what etcd and the API servers say themselves is compared. "
         "The times hold for a machine with other work beside.",
         "",
-        *table(["step", "s", "result"], rows),
+        *steps(data),
     ]
 
 
@@ -213,8 +206,8 @@ def losses(data: Run) -> list[str]:
         *about(data),
         "2 load balancers, 3 control planes, 2 workers, seven machines that share two processors. The API is read and "
         "written ten times a second through the VIP, each on new connections and on a kept one, and so is a Deployment "
-        "of 2 replicas. Power is cut; a minute later a blank machine is there, and one command is given, which ends with "
-        "`verify`; `s` is its time. `gap of the loss` is the longest time without a success of one of the four from "
+        "of 2 replicas. Power is cut; a minute later a blank machine is there, and one command is given, which ends "
+        "with `verify`; `s` is its time. `gap of the loss` is the longest time without a success of one of the four from "
         "the loss to the command, `gap then` from the command to its end.",
         "",
         *lost(data),
@@ -262,6 +255,10 @@ SECTIONS = {
     "losses": losses,
     "losses-external": losses_external,
     "quorum-lost": quorum_lost,
+    "worker": report_runs.worker,
+    "pairs": report_runs.pairs,
+    "reset": report_runs.reset,
+    "recover-other": report_runs.recover_other,
 }
 
 
