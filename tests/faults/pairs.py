@@ -40,6 +40,7 @@ NODE = "w1"
 MINUTES = 5
 # The first task after the lock: from then on the run has it.
 HOLDS = r"TASK .*Read everything about the host"
+REFUSED = "another run is changing this cluster; nothing was changed"
 LOST = "no longer holds the lock of the cluster"
 
 
@@ -103,6 +104,21 @@ class Runner:
             os.kill(pid, number)
 
 
+def judge(loser: Runner, winner: Runner, statuses: Sequence[int], label: str) -> str:
+    """What is wrong with a pair, "" when nothing is. statuses: the loser's and the winner's."""
+    named = f"(process {winner.process.pid}), playbook site.yml"
+    wrong = [
+        (statuses[0] == 0, f"{loser.name} ended well"),
+        (statuses[1] != 0, f"{winner.name} failed: {winner.told()[-300:]}"),
+        (REFUSED not in loser.told(), f"the loser does not say why it ended: {loser.told()[-300:]}"),
+        (named not in loser.told(), "the loser does not name the holder"),
+        (bool(loser.cost()), f"the loser was on {', '.join(loser.cost())}"),
+        (loser.seconds > LOSER, f"the loser ended after {loser.seconds:.1f} s"),
+        (label != winner.name, f"the label says {label}, not {winner.name}"),
+    ]
+    return "; ".join(text for bad, text in wrong if bad)
+
+
 @dataclass
 class Pairs:
     """The meetings, on one lab."""
@@ -158,25 +174,8 @@ class Pairs:
         loser.ended = time.monotonic()
         statuses = loser.wait(), winner.wait()
         kind = "one controller" if number % 2 else "two controllers"
-        problem = self.judge(loser, winner, statuses)
+        problem = judge(loser, winner, statuses, self.label())
         return Meeting(kind, round(loser.seconds, 2), problem, apart, winner.name)
-
-    def judge(self, loser: Runner, winner: Runner, statuses: Sequence[int]) -> str:
-        """What is wrong with a pair, "" when nothing is."""
-        named = f"(process {winner.process.pid}), playbook site.yml"
-        wrong = [
-            (statuses[0] == 0, f"{loser.name} ended well"),
-            (statuses[1] != 0, f"{winner.name} failed: {winner.told()[-300:]}"),
-            (
-                "another run is changing this cluster; nothing was changed" not in loser.told(),
-                "the loser does not say why",
-            ),
-            (named not in loser.told(), "the loser does not name the holder"),
-            (bool(loser.cost()), f"the loser was on {', '.join(loser.cost())}"),
-            (loser.seconds > LOSER, f"the loser ended after {loser.seconds:.1f} s"),
-            ((found := self.label()) != winner.name, f"the label says {found}, not {winner.name}"),
-        ]
-        return "; ".join(text for bad, text in wrong if bad)
 
     def holding(self, name: str, controller: str = "here") -> Runner:
         """A run that has the lock and has changed nothing yet."""
