@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.store import Results, load
 from lab import nodes
@@ -23,11 +23,26 @@ from lab.debian import SUITES
 from lab.errors import LabError
 from lab.shell import say
 from tests.e2e.support import Site
-from tests.faults import anywhere, colocated, etcd_truth, external_etcd, losses, report, upgrades
+from tests.faults import (
+    anywhere,
+    colocated,
+    etcd_truth,
+    external_etcd,
+    losses,
+    pairs,
+    recover_other,
+    report,
+    reset,
+    upgrades,
+    worker,
+)
 from tests.faults.cases import Case
 from tests.faults.interrupted import POINTS, try_point
 from tests.faults.quorum_lost import QuorumLost
 from tests.faults.sources import Sources
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 LAB = "qfaults"
 MACHINES = ("lb1", "cp1", "cp2", "cp3", "w1")
@@ -119,6 +134,16 @@ def killed_anywhere(name: str) -> Campaign:
     return campaign
 
 
+def on_lab(machines: Sequence[str], cpus: float, rows: Callable[[Site], Iterator[DataclassInstance]]) -> Campaign:
+    """Rows from one lab of these machines, of which each has so many processors where LAB_CPUS says nothing else."""
+
+    def campaign(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+        for row in rows(Site(replace(settings, cpus=settings.cpus or cpus), machines, work)):
+            yield asdict(row)
+
+    return campaign
+
+
 CAMPAIGNS: dict[str, Campaign] = {
     "interrupted": interrupted,
     "colocated": together,
@@ -133,6 +158,12 @@ CAMPAIGNS: dict[str, Campaign] = {
     "losses-external": lost(losses.Losses.external),
     "quorum-lost": lost(lambda things: QuorumLost(things).cases()),
     **{name: killed_anywhere(name) for name in anywhere.PLANS},
+    "worker": on_lab(worker.MACHINES, worker.CPUS, lambda site: worker.Workers(site).rounds()),
+    "pairs": on_lab(pairs.MACHINES, pairs.CPUS, lambda site: pairs.Pairs(site).meetings()),
+    "reset": on_lab(reset.MACHINES, reset.CPUS, lambda site: reset.Resets(site).steps()),
+    "recover-other": on_lab(
+        recover_other.STACKED, recover_other.CPUS, lambda site: recover_other.Recoveries(site).steps()
+    ),
 }
 
 

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bench.report import about, table
 from bench.store import load
 from lab.debian import SUITES
+from tests.faults import report_runs
+from tests.faults.report_rows import Run, steps, verdict
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-Run = Mapping[str, Any]
-
-
-def verdict(problem: str, good: str) -> str:
-    """A result's cell; in one line, as tables want it."""
-    return f"**{' '.join(problem.split())[:400]}**" if problem else good
 
 
 def interrupted(data: Run) -> list[str]:
@@ -46,20 +41,18 @@ def interrupted(data: Run) -> list[str]:
 
 def colocated(data: Run) -> list[str]:
     """Load balancers on control planes."""
-    rows = [[run["name"], f"{run['seconds']:.0f}", verdict(run["problem"], "well")] for run in data["runs"]]
     return [
         "## Load balancers on the control planes",
         "",
         *about(data),
         "3 control planes with HAProxy and keepalived on port 8443, 1 worker, no other load balancer.",
         "",
-        *table(["step", "s", "result"], rows),
+        *steps(data),
     ]
 
 
 def external(data: Run) -> list[str]:
     """etcd on machines of its own."""
-    rows = [[run["name"], f"{run['seconds']:.0f}", verdict(run["problem"], "well")] for run in data["runs"]]
     return [
         "## External etcd",
         "",
@@ -68,7 +61,7 @@ def external(data: Run) -> list[str]:
         "at the beginning. Each run ends with `verify`; what etcd and the API servers say themselves is compared. "
         "The times hold for a machine with other work beside.",
         "",
-        *table(["step", "s", "result"], rows),
+        *steps(data),
     ]
 
 
@@ -292,8 +285,8 @@ def anywhere(data: Run) -> list[str]:
         *about(data),
         f"{machines} SIGKILL goes to Ansible's whole process group; what it had started on a host goes on there. "
         "`then` is what serves in the moment after the kill: healthy voters of all, learners, API servers; a state is "
-        "unsafe when a second look 5 s later finds it so, too. The same command runs again at once, to its end. That end is compared with an undisturbed run's: etcd's members, "
-        "Nodes, Leases, certificates (by which CA, for whom, under which names), manifests and other configuration by "
+        "unsafe when a second look 5 s later finds it so, too. The same command runs again at once, to its end. That "
+        "end is compared with an undisturbed run's: etcd's members, Nodes, Leases, certificates (by which CA, for whom, under which names), manifests and other configuration by "
         "their hashes, files and their modes, HAProxy's backends, cordons, tokens, claims and markers; certificates "
         "and members of machines that the run is not about are the same ones as before.",
         "",
@@ -320,6 +313,10 @@ SECTIONS = {
     "losses-external": losses_external,
     "quorum-lost": quorum_lost,
     **dict.fromkeys(ANYWHERE, anywhere),
+    "worker": report_runs.worker,
+    "pairs": report_runs.pairs,
+    "reset": report_runs.reset,
+    "recover-other": report_runs.recover_other,
 }
 
 

@@ -98,3 +98,27 @@ def test_killed_anywhere() -> None:
     assert "| 2 | remove w2 | 3.0 s after its start | kube_lb : drain | etcd 3 of 3, 3 API servers | 13 | **uns" in text
     assert "| 3 | remove w2 | not: it ended in 3.1 s |" in text
     assert "2 points (seed 7): 1 ended like an undisturbed run, 1 unsafe states, 1 orphan members, 1 in which" in text
+
+
+def test_worker() -> None:
+    run = {"what": "added", "names": 7, "seconds": 24.0, "controller": 9.1, "calls": {"w2": 8, "cp1": 1}, "problem": ""}
+    slow = {**run, "names": 507, "seconds": 31.0}
+    failed = {**run, "seconds": 99.0, "problem": "fatal: [w2]"}
+    text = render({"worker": results(run, {**run, "seconds": 22.0}, failed, slow)})
+    assert "| added | 7 | 24.0 | 9.1 | cp1 1, w2 8 | verified |" in text
+    assert "| added | 7 | 99.0 | 9.1 | cp1 1, w2 8 | **fatal: [w2]** |" in text
+    assert "| added | 7 | 23.0 | 25 | yes | 125 |" in text
+    assert "| added | 507 | 31.0 | 25 | **no** | 125 |" in text
+
+
+def test_pairs() -> None:
+    run = {"kind": "one controller", "seconds": 3.14, "problem": ""}
+    text = render({"pairs": results(run, {**run, "seconds": 4.0}, {**run, "seconds": 6.1, "problem": "too late"})})
+    assert "| one controller | 3 | 3.1 | 4.0 | 6.1 | **too late** |" in text
+
+
+def test_walks() -> None:
+    step = {"name": "`reset` of all hosts: blank", "seconds": 14.2, "problem": ""}
+    text = render({"reset": results(step), "recover-other": results({**step, "problem": "members: []"})})
+    assert "| `reset` of all hosts: blank | 14 | well |" in text
+    assert "| `reset` of all hosts: blank | 14 | **members: []** |" in text
