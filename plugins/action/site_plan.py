@@ -32,6 +32,7 @@ HOST_VARIABLES = (
     "kube_lb_vrid",
     "kube_lb_health_port",
 )
+ADDRESS_VARIABLES = ("kube_node_ip", "ansible_host")
 CLUSTER_VARIABLES = (
     "kube_version",
     "kube_vip",
@@ -88,9 +89,13 @@ def ask_cluster(
 
 
 def read_host(variables: Mapping[str, Any], groups: Iterable[str], in_play: bool) -> dict[str, Any]:
-    """One host's part of the inputs."""
+    """One host's part of the inputs.
+
+    Of a worker outside of the play only the address, which no other host may have: there may be thousands of them.
+    """
     host: dict[str, Any] = {"groups": sorted(groups), "in_play": in_play, "overrides": {}, "unreadable": {}}
-    for name in (*HOST_VARIABLES, *CLUSTER_VARIABLES):
+    concerned = in_play or host["groups"] != ["worker"]
+    for name in (*HOST_VARIABLES, *CLUSTER_VARIABLES) if concerned else ADDRESS_VARIABLES:
         try:
             if name in variables:
                 (host["overrides"] if name in CLUSTER_VARIABLES else host)[name] = plain(variables[name])

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import skew
+from ansible_collections.quorum.kubeadm.plugins.module_utils import scope, skew
 from ansible_collections.quorum.kubeadm.plugins.module_utils.version import parse_version
 from ansible_collections.quorum.kubeadm.plugins.module_utils.versions import component
 
@@ -16,13 +16,15 @@ BEFORE = "__kube_preflight_node"
 AGAIN = "__kube_verify_node"
 
 
-def etcd_seen(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def etcd_seen(
+    hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], groups: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
     """What the first of these etcd hosts that could tell told in this run's plan, as etcd_info returns it.
 
-    {} when none did, or when any host of the inventory was looked at again since: it was changed, so etcd may be
-    another one now. hostvars is empty while a playbook is only read, as with --syntax-check.
+    {} when none did, or when any host of the groups but a mere worker was looked at again since: it was changed, so
+    etcd may be another one now. hostvars is empty while a playbook is only read, as with --syntax-check.
     """
-    if any(AGAIN in variables for variables in hostvars.values()):
+    if any(AGAIN in hostvars[host] for host in scope.removal_scope(groups, []) if host in hostvars):
         return {}
     for host in hosts:
         look = hostvars[host].get(BEFORE) or {} if host in hostvars else {}

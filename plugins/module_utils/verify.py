@@ -43,17 +43,27 @@ class Row:
 
 @dataclass(frozen=True)
 class Want:
-    """What the inventory says the cluster is. absent: names that were removed."""
+    """What the inventory says the cluster is. absent: names that were removed.
+
+    concerned: the nodes that a run has to do with, all of them when it is empty; the control planes always are.
+    """
 
     version: str
     control_planes: tuple[str, ...]
     workers: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    concerned: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """Every node's name, once."""
         return tuple(dict.fromkeys((*self.control_planes, *self.workers)))
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Workers that the run has nothing to do with."""
+        concerned = {*self.concerned, *self.control_planes}
+        return tuple(name for name in self.nodes if name not in concerned) if self.concerned else ()
 
 
 @dataclass(frozen=True)
@@ -131,46 +141,6 @@ def node_seen(raw: Mapping[str, Any]) -> NodeSeen:
         address=str(addresses.get("InternalIP", "")),
         cordoned=bool((raw.get("spec") or {}).get("unschedulable")),
     )
-
-
-def judge_nodes(seen: Sequence[NodeSeen], want: Want) -> list[Row]:
-    """Nodes are those of the inventory, Ready, at the expected version."""
-    by_name = {node.name: node for node in seen}
-    expected = f"v{want.version}"
-    rows: list[Row] = []
-    for name in want.nodes:
-        node = by_name.get(name)
-        if node is None:
-            step = "Run site: it joins what is missing"
-            rows.append(Row("nodes", name, "fail", "not in the cluster", step, SHORT_PATIENCE))
-            continue
-        if not node.ready:
-            step = f"Look at the kubelet: journalctl -u kubelet on {name}"
-            rows.append(Row("nodes", name, "fail", f"not Ready: {node.reason}", step, PATIENCE))
-        if node.version != expected:
-            found = f"runs {node.version or 'an unknown version'}, expected {expected}"
-            rows.append(Row("nodes", name, "fail", found, "Run upgrade, or set kube_version to what runs"))
-        if node.cordoned:
-            rows.append(Row("nodes", name, "warn", "cordoned", f"kubectl uncordon {name}, when nobody works on it"))
-    if not failed(rows):
-        text = f"{len(want.nodes)} Ready at {expected}"
-        rows.insert(0, Row("nodes", names(want.nodes), "ok", text))
-    extra = sorted(set(by_name) - set(want.nodes))
-    step = "Add it to the inventory, or run remove_node"
-    rows += [Row("nodes", name, "warn", "extra: in the cluster, not in the inventory", step) for name in extra]
-    return rows
-
-
-def judge_zones(seen: Sequence[NodeSeen], want: Want) -> list[Row]:
-    """Control planes should not all be in one zone."""
-    zones = {node.name: node.zone for node in seen if node.name in want.control_planes}
-    labelled = sorted({zone for zone in zones.values() if zone})
-    if len(zones) < 2 or not labelled:
-        return []
-    if len(labelled) == 1 and all(zones.values()):
-        step = "Spread the control planes over zones: one outage of that zone ends the cluster"
-        return [Row("zones", names(sorted(zones)), "warn", f"all control planes are in {labelled[0]}", step)]
-    return [Row("zones", names(sorted(zones)), "ok", f"spread over {names(labelled)}")]
 
 
 def judge_tokens(tokens: Sequence[TokenSeen], now: float) -> list[Row]:

@@ -24,11 +24,10 @@ from .verify import (
     failed,
     judge_apis,
     judge_certs_secret,
-    judge_nodes,
     judge_tokens,
-    judge_zones,
     node_seen,
 )
+from .verify_nodes import judge_nodes, judge_zones
 from .verify_orphans import judge_leases, strict
 from .verify_pods import Api, ProbePods, choose
 
@@ -45,7 +44,7 @@ Ask = Callable[[str, str], Answer]
 
 @dataclass
 class ClusterChecks:
-    """Everything that can be seen through the API. `look` reads once and judges."""
+    """Everything that can be seen through the API. `look` reads once and judges. joined: nodes that are new."""
 
     connect: Callable[[], Api]
     ask: Ask
@@ -55,6 +54,7 @@ class ClusterChecks:
     now: Callable[[], float]
     probe: ProbePods | None = None
     sample: int = 6
+    joined: tuple[str, ...] = ()
     nodes: tuple[NodeSeen, ...] = ()
 
     def look(self, elapsed: float) -> list[Row]:
@@ -92,10 +92,11 @@ class ClusterChecks:
         late = elapsed >= LATE
         present = {node.name for node in self.nodes}
         ready = {node.name for node in self.nodes if node.ready}
-        if not late and not present.issuperset(self.want.nodes):
+        if not late and not present.issuperset(self.joined or self.want.nodes):
             return []
         candidates = [node for node in self.nodes if node.ready or not late]
-        return self.probe.rows(choose(candidates, self.want.control_planes, self.sample), ready, late)
+        chosen = choose(candidates, self.want.control_planes, self.sample, self.joined)
+        return self.probe.rows(chosen, ready, late)
 
 
 @dataclass(frozen=True)

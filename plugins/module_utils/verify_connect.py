@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from .errors import KubeadmError
 from .https import HttpsTransport, tls_context
@@ -18,6 +20,22 @@ from .verify import Answer
 READ_RETRY_SECONDS = 2.0
 # What was started has to be deleted, even when the API is in trouble just then.
 DELETE_RETRY_SECONDS = 30.0
+
+
+def _stop(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def told_to_end() -> Iterator[None]:
+    """A process that is told to end does so in the ordinary way: what it has started is deleted."""
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, _stop) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before):
+            signal.signal(number, handler)
 
 
 class Connections:

@@ -91,8 +91,19 @@ class Dial:
     step: str
 
 
-def choose(nodes: Sequence[NodeSeen], control_planes: Sequence[str], sample: int) -> list[str]:
-    """Nodes to probe: one of every role and zone in turn, so that a small sample still crosses them."""
+def choose(
+    nodes: Sequence[NodeSeen], control_planes: Sequence[str], sample: int, joined: Collection[str] = ()
+) -> list[str]:
+    """Nodes to probe, a sample. joined: those that are new; only they are probed then, and one to talk to."""
+    new = [node for node in nodes if node.name in joined]
+    if not new:
+        return _spread(nodes, control_planes, sample)
+    other = _spread([node for node in nodes if node.name not in joined], control_planes, 1)
+    return [*_spread(new, control_planes, max(1, sample - len(other))), *other][:sample]
+
+
+def _spread(nodes: Sequence[NodeSeen], control_planes: Sequence[str], sample: int) -> list[str]:
+    """One of every role and zone in turn, so that a small sample still crosses them."""
     pools: dict[tuple[bool, str], list[str]] = {}
     for node in sorted(nodes, key=lambda seen: seen.name):
         pools.setdefault((node.name not in control_planes, node.zone), []).append(node.name)

@@ -19,8 +19,7 @@ description:
   - With O(probe_pods=true) it starts a few pods in a namespace of its own and lets them reach each other across nodes,
     a Service through kube-proxy, and that Service by its name in DNS. Nothing but the API has to be reachable from
     where the module runs.
-  - Looks again every moment until all is well, or until what fails cannot be healed by waiting, or until O(timeout).
-    So it can run right after the last join.
+  - Looks again until all is well, or until what fails cannot be healed by waiting, at most until O(timeout).
   - Never fails because of what it sees. It returns rows, and M(quorum.kubeadm.verify_report) judges them all.
 options:
   kubeconfig:
@@ -51,6 +50,13 @@ options:
     type: list
     elements: str
     default: []
+  concerned:
+    description:
+      - Names of the nodes that the run has to do with. What is wrong with workers that are not among them is only told,
+        and not waited for. All nodes when it is empty.
+    type: list
+    elements: str
+    default: []
   vip_url:
     description: The API server's URL at the virtual address.
     type: str
@@ -71,6 +77,11 @@ options:
     description: At most so many nodes get a probe pod, chosen over roles and zones.
     type: int
     default: 6
+  joined:
+    description: Names of nodes that are new. Only they get probe pods then, and one of the others to talk to.
+    type: list
+    elements: str
+    default: []
   pods_at_once:
     description: How many probe pods may be starting at the same time. Fewer for machines that share a processor.
     type: int
@@ -106,7 +117,6 @@ EXAMPLES = r"""
     workers: [w1, w2]
   delegate_to: localhost
   run_once: true
-  register: __cluster
 """
 
 RETURN = r"""
@@ -137,8 +147,6 @@ nodes:
   returned: success
   type: list
   elements: dict
-  sample:
-    - {name: cp1, ready: true, kubelet_version: v1.36.3, zone: zone-a}
 seconds:
   description: After how many seconds each check was in order; checks that never were are missing.
   returned: success
@@ -152,7 +160,6 @@ notes:
 
 import contextlib
 import secrets
-import signal
 import time
 from typing import Any
 
@@ -161,7 +168,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import ApiError, KubeadmError, UnreachableError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify import Want
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_cluster import ClusterChecks, summary, watch
-from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_connect import Connections
+from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_connect import Connections, told_to_end
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_pods import ProbePods, Spec, sweep
 
 
@@ -182,12 +189,18 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     checks = ClusterChecks(
         connections.main,
         connections.ask,
-        Want(*(params["version"], *(tuple(params[name]) for name in ("control_planes", "workers", "absent")))),
+        Want(
+            *(
+                params["version"],
+                *(tuple(params[name]) for name in ("control_planes", "workers", "absent", "concerned")),
+            )
+        ),
         params["vip_url"],
         params["api_port"],
         connections.now,
         probe,
         params["sample"],
+        tuple(params["joined"]),
     )
     try:
         outcome = watch(checks.look, time.monotonic, time.sleep, params["timeout"])
@@ -210,31 +223,23 @@ SPEC: dict[str, Any] = {
     "control_planes": {"type": "list", "elements": "str", "required": True},
     "workers": {"type": "list", "elements": "str", "default": []},
     "absent": {"type": "list", "elements": "str", "default": []},
+    "concerned": {"type": "list", "elements": "str", "default": []},
     "vip_url": {"type": "str", "required": True},
     "api_port": {"type": "int", "default": 6443},
     "probe_pods": {"type": "bool", "default": True},
     "image": {"type": "str", "default": "registry.k8s.io/e2e-test-images/agnhost:2.63.0"},
     "sample": {"type": "int", "default": 6},
+    "joined": {"type": "list", "elements": "str", "default": []},
     "pods_at_once": {"type": "int", "default": 6},
     "dns_domain": {"type": "str", "default": "cluster.local"},
     "timeout": {"type": "float", "default": 120.0},
 }
 
 
-def _stop(number: int, _frame: object) -> None:
-    # An ordinary end, so that the probe pods are deleted.
-    raise SystemExit(128 + number)
-
-
 def call(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Look, and tidy up also when the process is told to end."""
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, _stop) for number in signals]
-    try:
+    with told_to_end():
         return run(params, check_mode)
-    finally:
-        for number, handler in zip(signals, before):
-            signal.signal(number, handler)
 
 
 def main() -> None:

@@ -76,6 +76,8 @@ class Site:
         self.version = version
         self.settings = settings
         self.work = work
+        # The control plane on which kubectl is called: one that lives.
+        self.admin = "cp2"
 
     @property
     def inventory(self) -> Path:
@@ -123,7 +125,7 @@ class Site:
 
     def kubectl(self, *words: str) -> str:
         """kubectl on a control plane."""
-        return self.kubectl_from("cp2", *words)
+        return self.kubectl_from(self.admin, *words)
 
     def kubectl_from(self, node: str, *words: str) -> str:
         """kubectl on this control plane, which asks through the VIP."""

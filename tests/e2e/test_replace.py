@@ -5,26 +5,16 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from lab import faults, nodes
 from tests.e2e.support import Run, Site
-from tests.e2e.upgrading import GENTLY, Watched, state, watched
+from tests.e2e.upgrading import GENTLY, Watched, members, state, watched
 from tests.e2e.workload import Workload
 
 REPLACE = "playbooks/replace_node.yml"
 LOST = "cp1"
 LEASES = "jsonpath={.items[*].metadata.name}"
-
-
-def members(site: Site) -> dict[str, str]:
-    """The members of etcd by name, with their IDs, as etcdctl tells them."""
-    pki = "/etc/kubernetes/pki/etcd"
-    words = ["etcdctl", "--endpoints=https://127.0.0.1:2379", f"--cacert={pki}/ca.crt", "-w", "json", "member", "list"]
-    words += [f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key", "--hex"]
-    return {row.get("name", ""): str(row["ID"]) for row in json.loads(site.on("cp2", *words))["members"]}
 
 
 @pytest.fixture(scope="session")

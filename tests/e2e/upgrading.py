@@ -81,8 +81,7 @@ def watched(site: Site, workload: Workload, name: str, rate: float = RATE) -> It
             judging.join()
     finally:
         ended.set()
-        client.kill()
-        client.wait()
+        workload.leave(client)
     seen.api = report(out)
 
 
@@ -116,3 +115,12 @@ def state(site: Site) -> dict[str, Any]:
         "backends": {name: sorted(site.on(name, "sh", "-c", show).split()) for name in balancers},
         "addons": sorted(site.kubectl("-n", "kube-system", "get", "deploy,ds", "-o", images).split()),
     }  # fmt: skip
+
+
+def members(site: Site, node: str = "") -> dict[str, str]:
+    """The members of etcd by name, with their IDs, as etcdctl tells them on this machine."""
+    pki = "/etc/kubernetes/pki/etcd"
+    words = ["etcdctl", "--endpoints=https://127.0.0.1:2379", f"--cacert={pki}/ca.crt", "-w", "json", "member", "list"]
+    words += [f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key", "--hex"]
+    listed = json.loads(site.on(node or site.admin, *words))["members"]
+    return {row.get("name", ""): str(row["ID"]) for row in listed}

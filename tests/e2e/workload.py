@@ -97,7 +97,7 @@ class Workload:
 
     def apply(self, manifest: dict[str, Any]) -> None:
         """Create or change one object."""
-        argv = exec_argv(self.site.settings, "cp2", [
+        argv = exec_argv(self.site.settings, self.site.admin, [
             "sh", "-c", 'printf %s "$1" | kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f -', "x",
             json.dumps(manifest),
         ])  # fmt: skip
@@ -114,6 +114,12 @@ class Workload:
             self.site.settings, self.node, ["python3", "-c", CLIENT, f"http://{address}/", str(RATE), self.path]
         )
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def leave(self, client: subprocess.Popen[bytes]) -> None:
+        """Ask no longer. On the node the client would go on when nobody here waits for it."""
+        run(exec_argv(self.site.settings, self.node, ["pkill", "-KILL", "-f", self.path]), check=False)
+        client.kill()
+        client.wait()
 
     @property
     def path(self) -> str:

@@ -5,28 +5,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lab import faults
 from lab.shell import wait_for
-from tests.e2e.support import Run, Site
+from tests.e2e.support import Site
+from tests.faults.steps import Step, problem_of, walk
 
 MACHINES = ("cp1", "cp2", "cp3", "w1")
 PORT = 8443
 ARGUMENTS = ("-e", f'{{"kube_api_port": {PORT}}}')
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step, how long it took, and what was wrong with it."""
-
-    name: str
-    seconds: float
-    problem: str
 
 
 def balance_on_control_planes(children: dict[str, Any]) -> None:
@@ -37,21 +27,6 @@ def holder(site: Site) -> str:
     """The one control plane with the VIP, "" when there is none or more than one."""
     found = site.cluster.vip_holders(MACHINES[:3])
     return found[0] if len(found) == 1 else ""
-
-
-def problem_of(run: Run, *, unchanged: bool) -> str:
-    """What is wrong with a run, "" when nothing is."""
-    if run.status:
-        return run.problem()
-    if not run.verify.get("ok"):
-        return f"verify: {run.verify.get('counts')}"
-    return f"changed: {run.changed()}" if unchanged and run.changed() else ""
-
-
-def timed(name: str, work: Callable[[], str]) -> Step:
-    began = time.monotonic()
-    problem = work()
-    return Step(name, time.monotonic() - began, problem)
 
 
 def steps(site: Site) -> Iterator[Step]:
@@ -72,13 +47,11 @@ def steps(site: Site) -> Iterator[Step]:
         faults.start(site.settings, [first])
         return "" if second not in ("", first) else f"the VIP is on {second or 'no machine'}"
 
-    for name, work in (
-        ("`site` from blank machines", lambda: play("site.yml")),
-        ("`site` again: nothing changes", lambda: play("site.yml", unchanged=True)),
-        ("the machine with the VIP killed: another one answers", take_over),
-        ("it is back: `verify`", lambda: play("playbooks/verify.yml")),
-    ):
-        step = timed(name, work)
-        yield step
-        if step.problem:
-            return
+    yield from walk(
+        (
+            ("`site` from blank machines", lambda: play("site.yml")),
+            ("`site` again: nothing changes", lambda: play("site.yml", unchanged=True)),
+            ("the machine with the VIP killed: another one answers", take_over),
+            ("it is back: `verify`", lambda: play("playbooks/verify.yml")),
+        )
+    )

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lab import faults
-from lab.errors import LabError
 from tests.e2e.support import Run, Site
-from tests.faults.colocated import Step, problem_of, timed
+from tests.faults.steps import Step, problem_of, walk
 
 MACHINES = ("lb1", "lb2", "cp1", "cp2", "cp3", "w1", *(f"etcd{number}" for number in range(1, 6)))
 CONFIGURED = ("-e", "etcd_heartbeat_ms=150")
@@ -105,30 +104,19 @@ class External:
     def steps(self) -> Iterator[Step]:
         """Every step; the first that fails is the last."""
         self.site.cluster.recreate()
-        for name, work in (
-            ("`site` from blank machines, 3 members", self.begin),
-            ("`site` again: nothing changes, one call a machine", lambda: self.converge("site.yml", 3, unchanged=True)),
-            ("another heartbeat: every member restarted behind the gate", self.configure),
-            ("`scale_etcd`: 3 members become 5, the API servers use them", self.grow),
-            ("`scale_etcd` to 4: refused, nothing changes", self.refuse_even),
-            ("`scale_etcd`: 5 become 3, the data is kept", self.shrink),
-            ("a machine killed for good, another one in its place", self.replace),
-            ("`site` from blank machines, 5 members", self.five),
-            ("`site` again: nothing changes", lambda: self.converge("site.yml", 5, unchanged=True)),
-        ):
-            step = timed(name, _caught(work))
-            yield step
-            if step.problem:
-                return
-
-
-def _caught(work: Callable[[], str]) -> Callable[[], str]:
-    """A look at a machine that fails is a problem of the step, not the end of the campaign's report."""
-
-    def run() -> str:
-        try:
-            return work()
-        except LabError as exc:
-            return str(exc)
-
-    return run
+        yield from walk(
+            (
+                ("`site` from blank machines, 3 members", self.begin),
+                (
+                    "`site` again: nothing changes, one call a machine",
+                    lambda: self.converge("site.yml", 3, unchanged=True),
+                ),
+                ("another heartbeat: every member restarted behind the gate", self.configure),
+                ("`scale_etcd`: 3 members become 5, the API servers use them", self.grow),
+                ("`scale_etcd` to 4: refused, nothing changes", self.refuse_even),
+                ("`scale_etcd`: 5 become 3, the data is kept", self.shrink),
+                ("a machine killed for good, another one in its place", self.replace),
+                ("`site` from blank machines, 5 members", self.five),
+                ("`site` again: nothing changes", lambda: self.converge("site.yml", 5, unchanged=True)),
+            )
+        )

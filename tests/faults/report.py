@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bench.report import about, table
 from bench.store import load
 from lab.debian import SUITES
+from tests.faults import report_runs
+from tests.faults.report_rows import Run, steps, verdict
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-Run = Mapping[str, Any]
-
-
-def verdict(problem: str, good: str) -> str:
-    """A result's cell; in one line, as tables want it."""
-    return f"**{' '.join(problem.split())[:400]}**" if problem else good
 
 
 def interrupted(data: Run) -> list[str]:
@@ -46,20 +41,18 @@ def interrupted(data: Run) -> list[str]:
 
 def colocated(data: Run) -> list[str]:
     """Load balancers on control planes."""
-    rows = [[run["name"], f"{run['seconds']:.0f}", verdict(run["problem"], "well")] for run in data["runs"]]
     return [
         "## Load balancers on the control planes",
         "",
         *about(data),
         "3 control planes with HAProxy and keepalived on port 8443, 1 worker, no other load balancer.",
         "",
-        *table(["step", "s", "result"], rows),
+        *steps(data),
     ]
 
 
 def external(data: Run) -> list[str]:
     """etcd on machines of its own."""
-    rows = [[run["name"], f"{run['seconds']:.0f}", verdict(run["problem"], "well")] for run in data["runs"]]
     return [
         "## External etcd",
         "",
@@ -68,7 +61,7 @@ def external(data: Run) -> list[str]:
         "at the beginning. Each run ends with `verify`; what etcd and the API servers say themselves is compared. "
         "The times hold for a machine with other work beside.",
         "",
-        *table(["step", "s", "result"], rows),
+        *steps(data),
     ]
 
 
@@ -191,6 +184,122 @@ def alone(data: Run) -> list[str]:
     ]
 
 
+def lost(data: Run) -> list[str]:
+    """Machines that were lost under the prober, what their loss cost clients, and what the work on it cost them."""
+    rows = []
+    for run in data["runs"]:
+        row = [run["case"], f"{run['seconds']:.0f}", f"{run['loss']:.2f}" if run["loss"] else "-", f"{run['gap']:.2f}"]
+        row += [
+            run["acknowledged"],
+            f"{run['failed']} of {run['asked']}",
+            verdict(run["problem"], run["told"] or "well"),
+        ]
+        rows.append(row)
+    return table(["case", "s", "gap of the loss s", "gap then s", "writes", "workload failed", "result"], rows)
+
+
+def losses(data: Run) -> list[str]:
+    """Every kind of machine of a stacked cluster."""
+    return [
+        "## Machines that are lost, added and removed",
+        "",
+        *about(data),
+        "2 load balancers, 3 control planes, 2 workers, seven machines that share two processors. The API is read and "
+        "written ten times a second through the VIP, each on new connections and on a kept one, and so is a Deployment "
+        "of 2 replicas. Power is cut; a minute later a blank machine is there, and one command is given, which ends "
+        "with `verify`; `s` is its time. `gap of the loss` is the longest time without a success of one of the four "
+        "from the loss to the command, `gap then` from the command to its end.",
+        "",
+        *lost(data),
+    ]
+
+
+def losses_external(data: Run) -> list[str]:
+    """Machines of an external etcd."""
+    return [
+        "## Machines of an external etcd that are lost",
+        "",
+        *about(data),
+        "As above, with 1 load balancer, 3 control planes, 3 machines for etcd, 1 worker.",
+        "",
+        *lost(data),
+    ]
+
+
+def quorum_lost(data: Run) -> list[str]:
+    """Two of three control planes destroyed."""
+    return [
+        "## The quorum is lost",
+        "",
+        *about(data),
+        "As above. Two of three control planes are destroyed at one moment. `s` of the first row is the time of the "
+        "recovery, `gap then` the time from its start until everything answered again; `gap of the loss` includes the "
+        "look that comes before. The writes that the survivor has received are read from the raw bytes of its log "
+        "before anything is done; every acknowledged one of them has to be there in the end, and the containers of "
+        "the workers' pods have to be the same.",
+        "",
+        *lost(data),
+    ]
+
+
+ANYWHERE = {
+    "anywhere-site": (
+        "`site` killed anywhere",
+        "1 load balancer, 3 control planes, 1 worker, blank at the beginning of each point.",
+    ),
+    "anywhere-remove": (
+        "`remove_node` and `add_nodes` killed anywhere",
+        "1 load balancer, 3 control planes, 2 workers: one cluster, from which a machine leaves and to which it comes "
+        "back again and again.",
+    ),
+    "anywhere-replace": (
+        "`replace_node` killed anywhere",
+        "2 load balancers, 3 control planes, 2 workers: one cluster. Before each point a machine is killed for good, "
+        "and a blank one has its name.",
+    ),
+}
+
+
+def anywhere(data: Run) -> list[str]:
+    """Playbooks killed at points that were drawn, run again, compared with undisturbed runs."""
+    title, machines = ANYWHERE[data["name"]]
+    calm = [run for run in data["runs"] if run["kind"] == "undisturbed"]
+    tried = [run for run in data["runs"] if run["kind"] == "point"]
+    points = [run for run in tried if run["reached"]]
+    good = sum(not run["problem"] for run in points)
+    refused = sum(run["refused"] > 0 for run in points)
+    rows = [
+        [
+            run["number"], run["operation"], run["killed"] if run["reached"] else f"not: it ended in {run['ran']} s",
+            run["during"], run["seen"], f"{run['again']:.0f}" if run["again"] else None,
+            verdict(run["problem"], "as undisturbed"),
+        ]
+        for run in tried
+    ]  # fmt: skip
+    undisturbed = [
+        [run["operation"], f"{run['seconds']:.0f}", run["tasks"], verdict(run["problem"], "verified")] for run in calm
+    ]
+    return [
+        f"## {title}",
+        "",
+        *about(data),
+        f"{machines} SIGKILL goes to Ansible's whole process group; what it had started on a host goes on there. "
+        "`then` is what serves in the moment after the kill: healthy voters of all, learners, API servers; a state is "
+        "unsafe when a second look 5 s later finds it so, too. The same command runs again at once, to its end. That "
+        "end is compared with an undisturbed run's: etcd's members, Nodes, "
+        "Leases, certificates (by which CA, for whom, under which names), manifests and other configuration by "
+        "their hashes, files and their modes, HAProxy's backends, cordons, tokens, claims and markers; certificates "
+        "and members of machines that the run is not about are the same ones as before.",
+        "",
+        *table(["undisturbed", "s", "tasks", "result"], undisturbed),
+        *table(["point", "run", "killed", "in", "then", "again s", "result"], rows),
+        f"{len(points)} points (seed {tried[0]['seed'] if tried else '-'}): {good} ended like an undisturbed run, "
+        f"{sum(bool(run['unsafe']) for run in points)} unsafe states, {sum(run['orphans'] for run in points)} orphan "
+        f"members, {refused} in which the killed run's lock was still held when the next one began.",
+        "",
+    ]
+
+
 SECTIONS = {
     "interrupted": interrupted,
     "colocated": colocated,
@@ -201,6 +310,14 @@ SECTIONS = {
     "upgrade": alone,
     "upgrades-killed": killed,
     "upgrades-stopped": stopped,
+    "losses": losses,
+    "losses-external": losses_external,
+    "quorum-lost": quorum_lost,
+    **dict.fromkeys(ANYWHERE, anywhere),
+    "worker": report_runs.worker,
+    "pairs": report_runs.pairs,
+    "reset": report_runs.reset,
+    "recover-other": report_runs.recover_other,
 }
 
 

@@ -9,7 +9,6 @@ Each case begins with a cluster of the version before. What an undisturbed upgra
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from lab import faults
-from lab.settings import CHECKOUT
 from tests.e2e.support import Run, Site
-from tests.e2e.upgrading import GENTLY, state, watched
+from tests.e2e.upgrading import GENTLY, state
 from tests.e2e.workload import NAME, Workload
+from tests.faults.cases import Case, case_of, keep
 from tests.faults.killing import Point, kill_at
 from tests.lanes import KUBE_VERSION, KUBE_VERSION_BEFORE
 
@@ -30,7 +29,6 @@ MACHINES = ("lb1", "lb2", "cp1", "cp2", "cp3", "w1", "w2")
 CPUS = 1.0
 UPGRADE = "playbooks/upgrade.yml"
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.59"
-LOGS = Path(CHECKOUT, ".build", "logs")
 # How long the cluster is watched while nothing happens to it: what this machine itself makes of the figures.
 REST = 180.0
 
@@ -61,25 +59,6 @@ WORKERS = (
 
 
 @dataclass
-class Case:
-    """What became of one case. asked and failed: the workload's requests; gap and share: the API's.
-
-    end: what an undisturbed upgrade ended with, which the others are compared with.
-    """
-
-    case: str
-    problem: str = ""
-    seconds: float = 0.0
-    gap: float = 0.0
-    share: float = 0.0
-    acknowledged: int = 0
-    asked: int = 0
-    failed: int = 0
-    told: str = ""
-    end: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
 class Upgrades:
     """The cases, on one lab."""
 
@@ -102,11 +81,6 @@ class Upgrades:
         """One run of the upgrade."""
         return self.site.play(UPGRADE, *GENTLY, *arguments)
 
-    def keep(self, name: str, run: Run) -> None:
-        """The run's output, for a person."""
-        LOGS.mkdir(parents=True, exist_ok=True)
-        (LOGS / f"upgrade-{re.sub('[^a-z0-9]+', '-', name.lower())}.log").write_text(run.text, encoding="utf-8")
-
     def watched(
         self, name: str, action: Callable[[Workload], str], workload: Workload | None = None, *, limits: bool = True
     ) -> Case:
@@ -114,16 +88,7 @@ class Upgrades:
 
         limits: what the API may miss counts as a problem; where runs or machines are killed it is only told.
         """
-        workload = workload or self.build()
-        began = time.monotonic()
-        with watched(self.site, workload, re.sub("[^a-z0-9]+", "-", name.lower())) as seen:
-            problem = action(workload)
-        seconds = round(time.monotonic() - began, 1)
-        problems = seen.problems if limits else seen.lost
-        return Case(
-            name, "; ".join(filter(None, [problem, *problems])), seconds, seen.api["longest_gap"],
-            seen.api["failed_share"], seen.api["ledger"]["acknowledged"], seen.shop["asked"], len(seen.shop["failed"]),
-        )  # fmt: skip
+        return case_of(self.site, workload or self.build(), name, action, limits=limits)
 
     def alone(self) -> Iterator[Case]:
         """The same cluster at rest, then upgraded."""
@@ -141,7 +106,7 @@ class Upgrades:
 
         def act(_workload: Workload) -> str:
             run = self.run()
-            self.keep("whole", run)
+            keep("upgrade-whole", run)
             self.undisturbed = state(self.site)
             return run.problem()
 
@@ -160,7 +125,7 @@ class Upgrades:
         def act(_workload: Workload) -> str:
             reached.extend(map(self.kill, POINTS))
             run = self.run()
-            self.keep("killed", run)
+            keep("upgrade-killed", run)
             return run.problem() or self.differs()
 
         whole = self.watched(f"the upgrade that was killed {len(POINTS)} times", act, limits=False)
@@ -170,7 +135,7 @@ class Upgrades:
     def kill(self, point: Point) -> Case:
         """A run that goes on until it is killed at the point."""
         began = time.monotonic()
-        problem = "" if kill_at(self.site, UPGRADE, point) else "the point was not reached: this says nothing"
+        problem = "" if kill_at(self.site, UPGRADE, point).reached else "the point was not reached: this says nothing"
         return Case(f"killed while {point.name}", problem, round(time.monotonic() - began, 1))
 
     def differs(self) -> str:
@@ -184,7 +149,7 @@ class Upgrades:
         faults.kill(self.site.settings, ["cp2"])
         time.sleep(5)
         run = self.run()
-        self.keep("away-before", run)
+        keep("upgrade-away-before", run)
         words = " ".join(run.text.split())
         wrong = [] if run.status else ["it was not refused"]
         if "of 3 voters healthy, quorum 2" not in words:
@@ -218,7 +183,7 @@ class Upgrades:
         order = self.once('"step": "finished"', lambda: faults.kill(self.site.settings, ["cp3"]))
         run = self.run()
         order.set()
-        self.keep("away-in-the-middle", run)
+        keep("upgrade-away-in-the-middle", run)
         wrong = [] if run.status else ["it did not stop"]
         if "Not finished:" not in " ".join(run.text.split()):
             wrong.append("it does not say what is left")
@@ -234,7 +199,7 @@ class Upgrades:
         order = self.once('"step": "static pods"', lambda: workload.start(IMAGE, budget=2))
         run = self.run("-e", "upgrade_drain_seconds=10")
         order.set()
-        self.keep("blocked", run)
+        keep("upgrade-blocked", run)
         wrong = [] if run.status else ["it did not fail"]
         if f"default/{NAME}" not in " ".join(run.text.split()):
             wrong.append("the budget is not named")
@@ -260,7 +225,7 @@ class Upgrades:
             step("a budget begins to block in the middle: named, uncordoned", lambda: self.blocked(workload))
             found.extend(map(self.kill, WORKERS))
             run = self.run()
-            self.keep("stopped", run)
+            keep("upgrade-stopped", run)
             return run.problem() or self.differs()
 
         whole = self.watched("the upgrade that was stopped three times and killed four times", act, limits=False)

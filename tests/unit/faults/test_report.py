@@ -81,3 +81,44 @@ def test_etcd_truth() -> None:
     assert "1 clusters" in text
     assert "1800 of them, 0 lost" in text
     assert "**x**" in render({"etcd-truth": results({**row, "problem": "x"})})
+
+
+def test_killed_anywhere() -> None:
+    calm = {"kind": "undisturbed", "operation": "remove w2", "seconds": 12.4, "tasks": 40, "problem": "", "same": {}}
+    point = {
+        "kind": "point", "number": 1, "seed": 7, "operation": "remove w2", "killed": "3.0 s after its start",
+        "reached": True, "during": "kube_lb : drain", "ran": 3.1, "seen": "etcd 3 of 3, 3 API servers", "unsafe": [],
+        "refused": 0, "again": 12.6, "orphans": 0, "problem": "",
+    }  # fmt: skip
+    bad = {**point, "number": 2, "unsafe": ["etcd"], "problem": "unsafe: etcd", "orphans": 1, "refused": 2}
+    late = {**point, "number": 3, "reached": False}
+    text = render({"anywhere-remove": {**results(calm, point, bad, late), "name": "anywhere-remove"}})
+    assert "| remove w2 | 12 | 40 | verified |" in text
+    assert "| 1 | remove w2 | 3.0 s after its start | kube_lb : drain | etcd 3 of 3, 3 API servers | 13 | as " in text
+    assert "| 2 | remove w2 | 3.0 s after its start | kube_lb : drain | etcd 3 of 3, 3 API servers | 13 | **uns" in text
+    assert "| 3 | remove w2 | not: it ended in 3.1 s |" in text
+    assert "2 points (seed 7): 1 ended like an undisturbed run, 1 unsafe states, 1 orphan members, 1 in which" in text
+
+
+def test_worker() -> None:
+    run = {"what": "added", "names": 7, "seconds": 24.0, "controller": 9.1, "calls": {"w2": 8, "cp1": 1}, "problem": ""}
+    slow = {**run, "names": 507, "seconds": 31.0}
+    failed = {**run, "seconds": 99.0, "problem": "fatal: [w2]"}
+    text = render({"worker": results(run, {**run, "seconds": 22.0}, failed, slow)})
+    assert "| added | 7 | 24.0 | 9.1 | cp1 1, w2 8 | verified |" in text
+    assert "| added | 7 | 99.0 | 9.1 | cp1 1, w2 8 | **fatal: [w2]** |" in text
+    assert "| added | 7 | 23.0 | 25 | yes | 125 |" in text
+    assert "| added | 507 | 31.0 | 25 | **no** | 125 |" in text
+
+
+def test_pairs() -> None:
+    run = {"kind": "one controller", "seconds": 3.14, "problem": ""}
+    text = render({"pairs": results(run, {**run, "seconds": 4.0}, {**run, "seconds": 6.1, "problem": "too late"})})
+    assert "| one controller | 3 | 3.1 | 4.0 | 6.1 | **too late** |" in text
+
+
+def test_walks() -> None:
+    step = {"name": "`reset` of all hosts: blank", "seconds": 14.2, "problem": ""}
+    text = render({"reset": results(step), "recover-other": results({**step, "problem": "members: []"})})
+    assert "| `reset` of all hosts: blank | 14 | well |" in text
+    assert "| `reset` of all hosts: blank | 14 | **members: []** |" in text

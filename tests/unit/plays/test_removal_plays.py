@@ -75,6 +75,7 @@ def test_a_worker_goes_and_nobody_else_is_touched(make: Make) -> None:
     (verified,) = plays.of("cluster_verify")
     assert (verified.arguments["workers"], verified.arguments["absent"]) == (["w2"], "w1")
     assert verified.arguments["probe_pods"] is False
+    assert sorted(verified.arguments["concerned"]) == ["cp1", "cp2", "cp3", "lb1", "lb2"]
 
 
 def test_check_mode_prints_the_plan_and_calls_nothing_that_changes(make: Make) -> None:
@@ -203,9 +204,12 @@ def test_a_new_worker_concerns_itself_and_one_control_plane(make: Make) -> None:
     ]
     assert plays.play("add_nodes", "-e", "nodes=w3") == 0, plays.output
     assert {call.host for call in plays.calls} == {"w3", "cp1", "localhost"}
-    # It is only asked there, and brings the kubeconfig.
-    assert {call.module for call in plays.calls if call.host == "cp1"} == {"node_info", "etcd_info", "kubeconfig"}
+    # It is only asked there, once, and brings the kubeconfig.
+    assert [call.module for call in plays.calls if call.host == "cp1"] == ["node_info", "kubeconfig"]
     assert "kubeadm w3" in plays.order()
+    (verified,) = plays.of("cluster_verify")
+    assert (verified.arguments["joined"], verified.arguments["concerned"]) == (["w3"], ["w3", "cp1"])
+    assert verified.arguments["probe_pods"] is True
 
 
 def test_a_name_that_the_inventory_does_not_have_is_not_added(make: Make) -> None:

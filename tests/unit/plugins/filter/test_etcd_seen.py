@@ -20,19 +20,37 @@ def look(etcd: Any) -> dict[str, Any]:
     return {BEFORE: {"node": {"etcd": etcd}}}
 
 
+GROUPS = {"kube_control_plane": ["cp1", "cp2", "cp3"], "kube_lb": ["lb1"], "kube_node": ["w1"], "etcd": ["etcd1"]}
+
+
 def test_the_first_host_that_could_tell() -> None:
     silent = {"msg": "did not answer"}
     hostvars = {"cp1": {BEFORE: {"unreachable": True}}, "cp2": look(silent), "cp3": look(TOLD), "w1": {}}
-    assert etcd_seen(["cp1", "cp2", "cp3"], hostvars) == TOLD
+    assert etcd_seen(["cp1", "cp2", "cp3"], hostvars, GROUPS) == TOLD
 
 
 def test_nobody_told() -> None:
-    assert etcd_seen(["cp1", "cp2"], {"cp1": look(None), "cp2": {}}) == {}
-    assert etcd_seen(["cp1"], {}) == {}
+    assert etcd_seen(["cp1", "cp2"], {"cp1": look(None), "cp2": {}}, GROUPS) == {}
+    assert etcd_seen(["cp1"], {}, GROUPS) == {}
 
 
-def test_what_was_told_before_a_change_is_not_used() -> None:
-    assert etcd_seen(["cp1"], {"cp1": look(TOLD), "w1": {AGAIN: {"node": {}}}}) == {}
+@pytest.mark.parametrize(("changed", "used"), [("lb1", False), ("cp2", False), ("etcd1", False), ("w1", True)])
+def test_what_was_told_before_a_change_is_used_only_when_that_was_a_workers(changed: str, used: bool) -> None:
+    again = {AGAIN: {"node": {}}}
+    assert etcd_seen(["cp1"], {"cp1": look(TOLD), changed: again}, GROUPS) == (TOLD if used else {})
+
+
+def test_workers_are_not_read_however_many_there_are() -> None:
+    read = []
+
+    class Noting(dict[str, Any]):
+        def __getitem__(self, host: str) -> Any:
+            read.append(host)
+            return super().__getitem__(host)
+
+    hostvars = Noting({"cp1": look(TOLD), **{f"w{number}": {} for number in range(1000)}})
+    assert etcd_seen(["cp1"], hostvars, {**GROUPS, "kube_node": [f"w{number}" for number in range(1000)]}) == TOLD
+    assert set(read) == {"cp1"}
 
 
 def members(*versions: str, sick: str = "") -> dict[str, Any]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,50 +20,6 @@ VIP = "192.0.2.10"
 
 def brief(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     return [(row.status, row.subject, row.found) for row in rows]
-
-
-def with_node(which: str, **change: object) -> list[NodeSeen]:
-    return [replace(node, **change) if node.name == which else node for node in NODES]
-
-
-def test_nodes_in_order_are_one_row() -> None:
-    assert brief(subject.judge_nodes(NODES, WANT)) == [("ok", "cp1, cp2, w1", "3 Ready at v1.36.3")]
-
-
-@pytest.mark.parametrize(
-    ("nodes", "row", "heals"),
-    [
-        (NODES[:2], ("fail", "w1", "not in the cluster"), True),
-        (with_node("w1", ready=False, reason="cni"), ("fail", "w1", "not Ready: cni"), True),
-        (with_node("w1", version="v1.35.4"), ("fail", "w1", "runs v1.35.4, expected v1.36.3"), False),
-        (with_node("w1", version=""), ("fail", "w1", "runs an unknown version, expected v1.36.3"), False),
-        (with_node("w1", name="w10"), ("fail", "w1", "not in the cluster"), True),
-    ],
-)
-def test_a_node_that_is_not_in_order(nodes: list[NodeSeen], row: tuple[str, str, str], heals: bool) -> None:
-    rows = subject.judge_nodes(nodes, WANT)
-    bad = [one for one in rows if one.status == "fail"]
-    assert brief(bad) == [row]
-    assert (bad[0].patience > 0) is heals
-    assert bad[0].next_step
-    assert not [one for one in rows if one.status == "ok"]
-
-
-@pytest.mark.parametrize(
-    ("nodes", "row"),
-    [
-        (with_node("w1", cordoned=True), ("warn", "w1", "cordoned")),
-        (
-            [*NODES, NodeSeen("w10", True, "v1.36.3")],
-            ("warn", "w10", "extra: in the cluster, not in the inventory"),
-        ),
-    ],
-)
-def test_what_is_only_worth_a_look(nodes: list[NodeSeen], row: tuple[str, str, str]) -> None:
-    rows = subject.judge_nodes(nodes, WANT)
-    assert row in brief(rows)
-    assert not subject.failed(rows)
-    assert [one.status for one in rows].count("ok") == 1
 
 
 def test_a_node_object_is_parsed() -> None:
@@ -86,24 +41,6 @@ def test_a_node_object_is_parsed() -> None:
     )
     new = subject.node_seen({"metadata": {"name": "w1"}})
     assert (new.ready, new.version, new.reason) == (False, "", "the kubelet has not reported")
-
-
-@pytest.mark.parametrize(
-    ("zones", "rows"),
-    [
-        (("a", "b"), [("ok", "cp1, cp2", "spread over a, b")]),
-        (("a", "a"), [("warn", "cp1, cp2", "all control planes are in a")]),
-        (("a", ""), [("ok", "cp1, cp2", "spread over a")]),
-        (("", ""), []),
-    ],
-)
-def test_zones(zones: tuple[str, str], rows: list[tuple[str, str, str]]) -> None:
-    nodes = [replace(node, zone=zone) for node, zone in zip(NODES, zones)]
-    assert brief(subject.judge_zones([*nodes, NODES[2]], WANT)) == rows
-
-
-def test_one_control_plane_has_no_zones_to_be_spread_over() -> None:
-    assert subject.judge_zones(NODES, Want("1.36.3", ("cp1",), ("w1",))) == []
 
 
 @pytest.mark.parametrize(

@@ -229,10 +229,12 @@ class Seen(ProbePods):
         return [well("probe pods")]
 
 
-def probed(nodes: list[dict[str, Any]], elapsed: float) -> Any:
+def probed(nodes: list[dict[str, Any]], elapsed: float, *joined: str) -> Any:
     api = FakeApi(nodes)
     probe = Seen(lambda: api, Spec("x", "y"))
-    checks(api, probe)[0].look(elapsed)
+    made = checks(api, probe)[0]
+    made.joined = joined
+    made.look(elapsed)
     return getattr(probe, "called", None)
 
 
@@ -246,3 +248,8 @@ def test_a_node_that_never_becomes_ready_gets_no_pod_later_on() -> None:
     nodes = [*NODES[:2], node("w1", "192.0.2.21", ready=False)]
     assert probed(nodes, 0)[0] == ["cp1", "w1", "cp2"]
     assert probed(nodes, subject.LATE)[0] == ["cp1", "cp2"]
+
+
+def test_a_node_that_has_joined_is_probed_without_waiting_for_others() -> None:
+    assert probed([NODES[0], NODES[2]], 0, "w1") == (["w1", "cp1"], {"cp1", "w1"}, False)
+    assert probed(NODES[:2], 0, "w1") is None

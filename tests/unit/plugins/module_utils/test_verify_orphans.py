@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils.verify import Row, Want, judge_etcd, judge_nodes, node_seen
+from ansible_collections.quorum.kubeadm.plugins.module_utils.verify import Row, Want, judge_etcd, node_seen
+from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_nodes import judge_nodes
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_orphans import judge_backends, judge_leases, strict
 
 PLANES = ("cp1", "cp2")

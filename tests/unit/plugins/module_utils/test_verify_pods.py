@@ -43,6 +43,23 @@ def test_the_sample_crosses_roles_and_zones(nodes: list[NodeSeen], sample: int, 
     assert subject.choose(nodes, ["cp1", "cp2"], sample) == chosen
 
 
+@pytest.mark.parametrize(
+    ("sample", "joined", "chosen"),
+    [
+        (6, ["w999"], ["w999", "cp1"]),
+        (6, ["cp1", "w998", "w999"], ["cp1", "w998", "w999", "w1"]),
+        (2, ["w997", "w998", "w999"], ["w997", "cp1"]),
+        (1, ["w999"], ["w999"]),
+        (2, ["elsewhere"], ["cp1", "w1"]),
+    ],
+)
+def test_where_nodes_have_joined_only_they_are_probed_and_one_to_talk_to(
+    sample: int, joined: list[str], chosen: list[str]
+) -> None:
+    nodes = [node(f"w{number}") for number in range(1, 1000)] + [node("cp1")]
+    assert subject.choose(nodes, ["cp1"], sample, joined) == chosen
+
+
 def test_every_pod_asks_the_next_one_the_service_and_its_name() -> None:
     pods = [subject.Pod(f"probe-{n}", name, f"10.244.{n}.2") for n, name in enumerate(["cp1", "w1"])]
     asked = subject.dials(pods, "10.96.0.9", "cluster.test", NAMESPACE)
