@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import scope, snapshot_file, verify
+from ansible_collections.quorum.kubeadm.plugins.module_utils import scope, snapshot_file, verify, verify_nodes
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import RefusedError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_look import parse_look
 from ansible_collections.quorum.kubeadm.plugins.module_utils.membership import Target, Wanted, plan_membership
@@ -164,10 +164,10 @@ def test_verify_tells_of_the_very_machine(names: list[str], data: st.DataObject)
     gone = data.draw(st.sampled_from(names))
     left = [name for name in names if name != gone]
     seen = [verify.NodeSeen(name, True, "v1.36.3") for name in left]
-    lacking = verify.judge_nodes(seen, verify.Want("1.36.3", tuple(names)))
+    lacking = verify_nodes.judge_nodes(seen, verify.Want("1.36.3", tuple(names)))
     assert [row.subject for row in lacking if row.status != "ok"] == [gone]
     every = [*seen, verify.NodeSeen(gone, True, "v1.36.3")]
-    extra = strict(verify.judge_nodes(every, verify.Want("1.36.3", tuple(left), absent=(gone,))), (gone,))
+    extra = strict(verify_nodes.judge_nodes(every, verify.Want("1.36.3", tuple(left), absent=(gone,))), (gone,))
     assert [(row.subject, row.status) for row in extra if row.status != "ok"] == [(gone, "fail")]
     healthy = [{"name": name, "id": name, "healthy": True} for name in names]
     assert [row.subject for row in verify.judge_etcd({"members": healthy}, left) if row.status == "warn"] == [gone]
