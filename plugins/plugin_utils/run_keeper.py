@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ for part in [None, *parts]:
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils import run_keeper
 run_keeper.main()
 """
+ENDED = "the run has ended"
 WAIT = "wait until that run has ended. One that was killed loses the lock at the time told"
 
 
@@ -83,6 +85,8 @@ class Keeper:
         self._token = 0
         self._confirmed = clock()
         self._next = self._confirmed
+        self._lost = ""
+        self._writing = threading.Lock()
 
     def take(self) -> dict[str, Any]:
         """Take the lock or refuse, naming the holder; the state, with a warning when the API could not be asked."""
@@ -124,12 +128,15 @@ class Keeper:
             self._level, self._confirmed = CLAIMED if claimed else CONTROLLER, self._clock()
         self._write()
 
-    def end(self, why: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Whatever still runs of this run changes nothing more; only then others may begin.
+    def stop(self, why: str) -> None:
+        """Whatever still runs of this run changes nothing more."""
+        with self._writing:
+            self._lost = self._lost or why
+        self._write()
 
-        A Lease that cannot be given back ends by itself.
-        """
-        self._write(why)
+    def end(self, why: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Stop it; only then others may begin. A Lease that cannot be given back ends by itself."""
+        self.stop(why)
         for _attempt in range(GIVE_BACK if self._token else 0):
             try:
                 run_lease.give_back(self._opened(), self._me)
@@ -157,19 +164,20 @@ class Keeper:
         self._level, self._token = LEASE, step.token
         self._confirmed, self._next = asked, asked + run_lock.RENEWAL
 
-    def _write(self, lost: str = "") -> dict[str, Any]:
-        held = {
-            "run": self._job.run,
-            "playbook": self._job.playbook,
-            "cluster": self._job.cluster,
-            "place": self._place,
-            "level": self._level,
-            "token": self._token,
-            "confirmed": self._confirmed,
-            "keeper": os.getpid(),
-            "lost": lost,
-        }
-        run_state.write(self._job.state, held)
+    def _write(self) -> dict[str, Any]:
+        with self._writing:
+            held = {
+                "run": self._job.run,
+                "playbook": self._job.playbook,
+                "cluster": self._job.cluster,
+                "place": self._place,
+                "level": self._level,
+                "token": self._token,
+                "confirmed": self._confirmed,
+                "keeper": os.getpid(),
+                "lost": self._lost,
+            }
+            run_state.write(self._job.state, held)
         return held
 
 
@@ -240,8 +248,17 @@ def _answer(answer: Mapping[str, Any]) -> None:
     os.close(nothing)
 
 
+def _part(keeper: Keeper, watch: Watch) -> None:
+    """End this process a while after its run has ended, also in the middle of a question that nobody answers."""
+    while not watch.over(LONG):
+        pass
+    keeper.stop(ENDED)
+    signal.setitimer(signal.ITIMER_REAL, PARTING)
+
+
 def keep(keeper: Keeper, watch: Watch) -> None:
     """Renew until the run has ended, or has lost its lock."""
+    threading.Thread(target=_part, args=(keeper, watch), daemon=True).start()
     try:
         while not watch.over(keeper.due()):
             keeper.renew()
@@ -250,8 +267,7 @@ def keep(keeper: Keeper, watch: Watch) -> None:
         # The kernel's lock stays until the run has ended: what it has begun is not over.
         while not watch.over(LONG):
             pass
-    signal.setitimer(signal.ITIMER_REAL, PARTING)
-    keeper.end("the run has ended")
+    keeper.end(ENDED)
 
 
 def main() -> None:

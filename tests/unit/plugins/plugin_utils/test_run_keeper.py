@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -298,6 +299,29 @@ def test_a_killed_run_gives_it_back_at_once(world: World, sleeper: subprocess.Po
     if reaped:
         sleeper.wait()
     assert soon(lambda: free(world), 2)
+    with pytest.raises(RefusedError, match="the run has ended"):
+        world.require()
+
+
+def test_in_the_middle_of_a_question_that_nobody_answers_it_ends_with_its_run(
+    world: World, sleeper: subprocess.Popen[bytes]
+) -> None:
+    world.kubeconfig.write_text(json.dumps({
+        "apiVersion": "v1", "kind": "Config", "current-context": "a",
+        "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "a", "user": {"token": "none"}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+    }))  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as free_port:
+        port = free_port.getsockname()[1]
+    assert begins(world, sleeper, endpoints=[f"https://127.0.0.1:{port}"] * 8)["level"] == "controller"
+    with socket.create_server(("127.0.0.1", port)) as deaf:
+        deaf.settimeout(3 * run_keeper.RETRY)
+        asked, _address = deaf.accept()
+        sleeper.kill()
+        with asked:
+            # So long a run that comes next waits.
+            assert soon(lambda: free(world), run_keeper.PARTING + run_keeper.RETRY)
     with pytest.raises(RefusedError, match="the run has ended"):
         world.require()
 
