@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,11 +35,12 @@ PART = 1.0
 # A process that cannot be waited for is looked at so often.
 LOOK = 0.2
 LONG = 3600.0
-# How long a keeper goes on when its run has ended: where no API answers it would ask in vain, and the kernel's lock
-# would keep the next run out.
+# How long a keeper goes on when its run has ended, whatever it is doing then: where no API answers it would ask in
+# vain, and the kernel's lock would keep the next run out.
 PARTING = 5.0
 # So often it is tried to give the Lease back.
 GIVE_BACK = 5
+ENDED = "the run has ended"
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Imports this file where it lies: another package of Ansible collections may be installed for the interpreter.
 START = """
@@ -83,6 +85,8 @@ class Keeper:
         self._token = 0
         self._confirmed = clock()
         self._next = self._confirmed
+        self._lost = ""
+        self._writing = threading.Lock()
 
     def take(self) -> dict[str, Any]:
         """Take the lock or refuse, naming the holder; the state, with a warning when the API could not be asked."""
@@ -124,12 +128,16 @@ class Keeper:
             self._level, self._confirmed = CLAIMED if claimed else CONTROLLER, self._clock()
         self._write()
 
+    def stop(self, why: str) -> None:
+        """Whatever still runs of this run changes nothing more."""
+        self._write(why)
+
     def end(self, why: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Whatever still runs of this run changes nothing more; only then others may begin.
+        """Stop what still runs of this run; only then others may begin.
 
         A Lease that cannot be given back ends by itself.
         """
-        self._write(why)
+        self.stop(why)
         for _attempt in range(GIVE_BACK if self._token else 0):
             try:
                 run_lease.give_back(self._opened(), self._me)
@@ -158,19 +166,21 @@ class Keeper:
         self._confirmed, self._next = asked, asked + run_lock.RENEWAL
 
     def _write(self, lost: str = "") -> dict[str, Any]:
-        held = {
-            "run": self._job.run,
-            "playbook": self._job.playbook,
-            "cluster": self._job.cluster,
-            "place": self._place,
-            "level": self._level,
-            "token": self._token,
-            "confirmed": self._confirmed,
-            "keeper": os.getpid(),
-            "lost": lost,
-        }
-        run_state.write(self._job.state, held)
-        return held
+        with self._writing:
+            self._lost = self._lost or lost
+            held = {
+                "run": self._job.run,
+                "playbook": self._job.playbook,
+                "cluster": self._job.cluster,
+                "place": self._place,
+                "level": self._level,
+                "token": self._token,
+                "confirmed": self._confirmed,
+                "keeper": os.getpid(),
+                "lost": self._lost,
+            }
+            run_state.write(self._job.state, held)
+            return held
 
 
 class Watch:
@@ -250,8 +260,15 @@ def keep(keeper: Keeper, watch: Watch) -> None:
         # The kernel's lock stays until the run has ended: what it has begun is not over.
         while not watch.over(LONG):
             pass
+    keeper.end(ENDED)
+
+
+def part(keeper: Keeper, watch: Watch) -> None:
+    """A thread of its own: the other one may wait for an API when the run ends, longer than the next run waits."""
+    while not watch.over(LONG):
+        pass
+    keeper.stop(ENDED)
     signal.setitimer(signal.ITIMER_REAL, PARTING)
-    keeper.end("the run has ended")
 
 
 def main() -> None:
@@ -266,4 +283,5 @@ def main() -> None:
     except KubeadmError as exc:
         _answer(exc.result())
         return
+    threading.Thread(target=part, args=(keeper, watch), daemon=True).start()
     keep(keeper, watch)

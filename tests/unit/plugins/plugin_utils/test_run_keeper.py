@@ -302,6 +302,25 @@ def test_a_killed_run_gives_it_back_at_once(world: World, sleeper: subprocess.Po
         world.require()
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_run_that_ends_while_no_api_answers_lets_the_next_one_in(
+    world: World, sleeper: subprocess.Popen[bytes], told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the look of recover_quorum, after which the recovery is started at once."""
+    silent = "import time; run_keeper.open_api = lambda *_given, **_named: time.sleep(60)\nrun_keeper.main()"
+    monkeypatch.setattr(run_keeper, "START", run_keeper.START.replace("run_keeper.main()", silent))
+    keeper = begins(world, sleeper)["keeper"]
+    world.begin()
+    time.sleep(run_keeper.RETRY + 0.5)
+    if told:
+        os.kill(keeper, signal.SIGTERM)
+    else:
+        sleeper.kill()
+        sleeper.wait()
+    assert soon(lambda: bool((run_state.read(str(world.state)) or {}).get("lost")), 2)
+    assert soon(lambda: free(world), run_keeper.PARTING + run_keeper.RETRY)
+
+
 def test_a_killed_keeper_stops_its_run(world: World, sleeper: subprocess.Popen[bytes]) -> None:
     held = begins(world, sleeper)
     os.kill(held["keeper"], signal.SIGKILL)
