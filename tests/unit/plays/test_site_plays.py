@@ -240,7 +240,7 @@ def test_fault_4_a_join_that_fails_tells_what_etcd_says_of_its_member_and_the_ne
     assert plays.play("site") != 0
     words = " ".join(plays.output.split())
     assert "kubeadm could not join the cluster (exit 1)" in words
-    assert "cp2\\\" lags 9000 entries behind" in words or '"cp2" lags 9000 entries behind' in words
+    assert 'cp2\\" lags 9000 entries behind' in words or '"cp2" lags 9000 entries behind' in words
     assert actions(plays) == ["upload_certs cp1", "join cp2"]
     asked = [(call.arguments["action"], call.arguments["name"], call.host) for call in plays.of("etcd_gate")]
     assert asked == [("add_learner", "cp2", "cp1"), ("promote", "cp2", "cp1")]

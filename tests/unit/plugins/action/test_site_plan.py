@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.quorum.kubeadm.plugins.action.site_plan import (
     ask_cluster,
     authority_of,
+    read_host,
     version_of,
 )
 from tests.unit.preflight_world import CA, CLUSTER, World, blank, existing
@@ -194,3 +195,28 @@ def test_the_ca_of_an_old_kubeconfig_does_not_count(tmp_path: Path, monkeypatch:
     cluster = {**PORTS, "kube_kubeconfig": kubeconfig(tmp_path)}
     assert ask_cluster(cluster, HOSTS, {}) == {}
     assert ask_cluster({**cluster, "kube_api_via": "cp1"}, HOSTS, {}) == {"ca_pem": CA}
+
+
+@pytest.mark.parametrize(
+    ("groups", "in_play", "read"),
+    [
+        (["worker"], False, {"ansible_host"}),
+        (["worker"], True, {"ansible_host", "kube_node_labels", "kube_vip"}),
+        (["control_plane"], False, {"ansible_host", "kube_node_labels", "kube_vip"}),
+        (["lb"], False, {"ansible_host", "kube_node_labels", "kube_vip"}),
+    ],
+)
+def test_of_a_worker_outside_of_the_play_only_the_address_is_read(
+    groups: list[str], in_play: bool, read: set[str]
+) -> None:
+    asked = []
+
+    class Noting(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            asked.append(name)
+            return super().__getitem__(name)
+
+    host = read_host(Noting(ansible_host="192.0.2.9", kube_node_labels={}, kube_vip="192.0.2.1"), groups, in_play)
+    assert set(asked) >= read
+    assert in_play or set(asked) == read
+    assert host["ansible_host"] == "192.0.2.9"
