@@ -192,7 +192,6 @@ def _vip_fault(inputs: Inputs, evidence: Evidence, *, joins: bool) -> Finding:
     found = f"VIP fault, API fine: nothing answers at {inputs.vip}:{inputs.api_port}, the API servers of {live} do"
     step = "nothing for this run, which asks the control planes at their own addresses"
     if joins:
-        # kubeadm takes the address from the cluster itself, and so does the kubelet of a worker.
         step += ", and configures haproxy and keepalived before it joins anybody: a join goes through the VIP"
     return warning("", "vip", found, f"{step}; then look at haproxy and keepalived on {balancers}")
 
@@ -200,17 +199,16 @@ def _vip_fault(inputs: Inputs, evidence: Evidence, *, joins: bool) -> Finding:
 def _no_seed(inputs: Inputs, nodes: Mapping[str, Node], evidence: Evidence) -> SitePlan:
     found = f"an API answers at the VIP {inputs.vip}:{inputs.api_port}, but on no control plane of the inventory"
     step = "put a control plane that serves it into kube_control_plane, or choose another kube_vip"
-    traces = _found(evidence, nodes)
-    return _refused(inputs, nodes, [fatal("", "evidence", f"{found}{'; ' + traces if traces else ''}", step)])
+    told = "; ".join(filter(None, [found, _found(evidence, nodes)]))
+    return _refused(inputs, nodes, [fatal("", "evidence", told, step)])
 
 
 def _dead(inputs: Inputs, nodes: Mapping[str, Node], evidence: Evidence) -> SitePlan:
     """A cluster exists or existed, and no API answers: never a second one."""
     found = f"a cluster exists, and no API answers. {_found(evidence, nodes)}"
     step = (
-        "start it (systemctl start containerd kubelet on its control planes) and run again; "
-        "when etcd has lost its quorum: playbooks/recover_quorum.yml; "
-        "when it is not needed any more: playbooks/reset.yml with -e reset_hosts=NAME,NAME"
+        "start it (systemctl start containerd kubelet on its control planes) and run again; when etcd has lost its "
+        "quorum: playbooks/recover_quorum.yml; when it is not needed: playbooks/reset.yml with -e reset_hosts=NAME,NAME"
     )
     return _refused(inputs, nodes, [fatal("", "evidence", found, step), *_unknown_hosts(inputs, evidence)])
 

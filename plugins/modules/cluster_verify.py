@@ -16,9 +16,8 @@ description:
   - Looks at the nodes (those of the inventory, Ready, at the expected version), at every API server's C(/readyz) at
     its own address and through the virtual address, at leftover bootstrap tokens and the Secret C(kubeadm-certs), and
     at the zones of the control planes.
-  - With O(probe_pods=true) it starts a few pods in a namespace of its own and lets them reach each other across nodes,
-    a Service through kube-proxy, and that Service by its name in DNS. Nothing but the API has to be reachable from
-    where the module runs.
+  - With O(probe_pods=true) a few pods in a namespace of its own reach each other across nodes, a Service through
+    kube-proxy, and that Service by its name. Only the API has to be reachable from where the module runs.
   - Looks again until all is well, or until what fails cannot be healed by waiting, at most until O(timeout).
   - Never fails because of what it sees. It returns rows, and M(quorum.kubeadm.verify_report) judges them all.
 options:
@@ -51,9 +50,8 @@ options:
     elements: str
     default: []
   concerned:
-    description:
-      - Names of the nodes that the run has to do with. What is wrong with workers that are not among them is only told,
-        and not waited for. All nodes when it is empty.
+    description: >-
+      Names of the nodes that the run has to do with, all when it is empty. What is wrong with other workers is told.
     type: list
     elements: str
     default: []
@@ -171,6 +169,8 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_cluster impo
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_connect import Connections, told_to_end
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_pods import ProbePods, Spec, sweep
 
+NAMES = ("control_planes", "workers", "absent", "concerned")
+
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Look until it is well; leave nothing behind."""
@@ -189,12 +189,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     checks = ClusterChecks(
         connections.main,
         connections.ask,
-        Want(
-            *(
-                params["version"],
-                *(tuple(params[name]) for name in ("control_planes", "workers", "absent", "concerned")),
-            )
-        ),
+        Want(params["version"], *(tuple(params[name]) for name in NAMES)),
         params["vip_url"],
         params["api_port"],
         connections.now,

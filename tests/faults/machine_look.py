@@ -32,7 +32,7 @@ LISTED = ("/etc/kubernetes", "/etc/haproxy", "/etc/keepalived", "/var/lib/quorum
 # What is there only while something of ours runs, or has not ended.
 PASSING = (
     "/etc/kubernetes/quorum-kubeadm.json", "/etc/etcd/initial.env", "/var/lib/quorum-kubeadm/manifests",
-    "/root/.ansible/tmp/*", "/tmp/ansible*", "/var/tmp/ansible*", "/run/quorum-kubeadm/*.tmp",
+    os.path.expanduser("~/.ansible/tmp/*"), "/tmp/ansible*", "/var/tmp/ansible*", "/run/quorum-kubeadm/*.tmp",
 )  # fmt: skip
 SERVICES = ("containerd", "kubelet", "haproxy", "keepalived")
 
