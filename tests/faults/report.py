@@ -292,10 +292,11 @@ def anywhere(data: Run) -> list[str]:
         *about(data),
         f"{machines} SIGKILL goes to Ansible's whole process group; what it had started on a host goes on there. "
         "`then` is what serves in the moment after the kill: healthy voters of all, learners, API servers; a state is "
-        "unsafe when a second look 5 s later finds it so, too. The same command runs again at once, to its end. That end is compared with an undisturbed run's: etcd's members, "
-        "Nodes, Leases, certificates (by which CA, for whom, under which names), manifests and other configuration by "
-        "their hashes, files and their modes, HAProxy's backends, cordons, tokens, claims and markers; certificates "
-        "and members of machines that the run is not about are the same ones as before.",
+        "unsafe when a second look 5 s later finds it so, too. The same command runs again at once, to its end. That "
+        "end is compared with an undisturbed run's: etcd's members, Nodes, Leases, certificates (by which CA, for "
+        "whom, under which names), manifests and other configuration by their hashes, files and their modes, HAProxy's "
+        "backends, cordons, tokens, claims and markers; certificates and members of machines that the run is not about "
+        "are the same ones as before.",
         "",
         *table(["undisturbed", "s", "tasks", "result"], undisturbed),
         *table(["point", "run", "killed", "in", "then", "again s", "result"], rows),
