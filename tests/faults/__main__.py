@@ -21,6 +21,7 @@ from lab import nodes
 from lab import settings as lab_settings
 from lab.debian import SUITES
 from lab.errors import LabError
+from lab.podman import containers
 from lab.shell import say
 from tests.e2e.support import Site
 from tests.faults import anywhere, colocated, etcd_truth, external_etcd, losses, report, upgrades
@@ -109,6 +110,8 @@ def killed_anywhere(name: str) -> Campaign:
     def campaign(settings: lab_settings.Settings, work: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         plan, known = anywhere.PLANS[name], anywhere.undisturbed((load(name, report.RESULTS) or {}).get("runs", []))
         tries = anywhere.Anywhere(Site(settings, plan.machines, work), plan, args.seed)
+        if args.keep and containers(settings):
+            tries.adopt()
         if (args.point or args.first > 1) and len(known) == len(plan.kinds()):
             tries.known = known
         else:
@@ -172,6 +175,7 @@ def main() -> int:
     parser.add_argument("--point", type=int, action="append", help="interrupted, anywhere-*: only this one; not kept")
     parser.add_argument("--from", type=int, default=1, dest="first", help="anywhere-*: go on with this point")
     parser.add_argument("--seed", type=int, default=anywhere.SEED, help="anywhere-*: of what is drawn (%(default)s)")
+    parser.add_argument("--keep", action="store_true", help="anywhere-*: keep the lab, begin with one that was kept")
     parser.add_argument("--before-each", default="", metavar="COMMAND", help="run before each point; it may wait")
     args = parser.parse_args()
     names = args.campaigns or list(CAMPAIGNS)
@@ -182,7 +186,8 @@ def main() -> int:
     try:
         good = run(settings, names, args)
     finally:
-        nodes.down(settings)
+        if not args.keep:
+            nodes.down(settings)
     return int(not good)
 
 

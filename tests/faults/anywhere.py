@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`site`, `remove_node`, `add_nodes` and `replace_node` killed anywhere, run again, compared with an undisturbed run.
 
-Where a run is killed is drawn: after any of its tasks, or at any time. Each point is drawn from the seed and its number
-alone, so that it can be tried again by itself, with the undisturbed runs' figures that are in the results.
+Where a run is killed is drawn: in any of its tasks, or at any of its seconds. Each point is drawn from the seed and its
+number alone, so that it can be tried again by itself, with the undisturbed runs' figures that are in the results.
 """
 
 from __future__ import annotations
@@ -103,11 +103,11 @@ PLANS = {
 
 @dataclass
 class Undisturbed:
-    """One operation that nobody disturbs. same: what the others of its kind have to end with."""
+    """One operation that nobody disturbs. walls: how long each task took. same: what all of its kind end with."""
 
     operation: str
     seconds: float
-    tasks: int
+    walls: list[float]
     problem: str
     same: dict[str, Any]
     kind: str = UNDISTURBED
@@ -146,16 +146,27 @@ def undisturbed(runs: Sequence[Mapping[str, Any]]) -> dict[str, Undisturbed]:
 def draw(seed: int, campaign: str, number: int, known: Undisturbed) -> Point:
     """Where this point's run is killed: always the same for the same figures."""
     chance = random.Random(f"{seed} {campaign} {number}")
+    tasks = range(1, len(known.walls) + 1)
     if chance.random() < 0.5:
-        seconds = round(chance.uniform(0, 0.95 * known.seconds), 1)
-        return Point(f"{seconds} s after its start", "", seconds, 0)
-    nth, seconds = chance.randint(1, known.tasks), round(chance.uniform(0, 1.5), 1)
-    return Point(f"{seconds} s after task {nth} of {known.tasks}", "TASK ", seconds, nth)
+        # A second of the run, told from the task in which it is: no two runs take the same time.
+        nth = chance.choices(tasks, known.walls)[0]
+        seconds = round(chance.uniform(0, known.walls[nth - 1]), 1)
+        return Point(
+            f"second {sum(known.walls[: nth - 1]) + seconds:.1f}, {_after(seconds, nth)}", "TASK ", seconds, nth
+        )
+    nth, seconds = chance.choice(tasks), round(chance.uniform(0, 1.5), 1)
+    return Point(f"{_after(seconds, nth)} of {len(tasks)}", "TASK ", seconds, nth)
 
 
-def count(text: str) -> int:
-    """How many tasks a run began."""
-    return len(TASK.findall(text))
+def _after(seconds: float, nth: int) -> str:
+    return f"{seconds} s after the begin of task {nth}"
+
+
+def walls(text: str, budget: Mapping[str, Any]) -> list[float]:
+    """How long each task of a run took, in their order; of one that came more than once its mean."""
+    tasks = TASK.findall(text)
+    took = {row["name"]: float(row["wall"]) for row in budget["tasks"]}
+    return [round(took.get(name, 0.0) / tasks.count(name), 2) for name in tasks]
 
 
 def last_task(text: str) -> str:
@@ -175,6 +186,12 @@ class Anywhere:
         self.standing = False
         self.gone: set[str] = set()
 
+    def adopt(self) -> None:
+        """Begin with the cluster that stands from before."""
+        there = self.site.kubectl_from("cp1", "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
+        self.standing = True
+        self.gone = {name for name in self.plan.machines if not name.startswith("lb")} - set(there)
+
     def undisturbed(self) -> Iterator[Undisturbed]:
         """Every operation once, to its end."""
         for operation in self.plan.kinds():
@@ -189,7 +206,9 @@ class Anywhere:
             found = self.end()
             problem = problem or "; ".join(found.wrong)
             same = json.loads(json.dumps(found.same))
-            self.known[operation.name] = Undisturbed(operation.name, seconds, count(ran.text), problem, same)
+            self.known[operation.name] = Undisturbed(
+                operation.name, seconds, walls(ran.text, ran.budget), problem, same
+            )
             self.note(operation, problem)
             yield self.known[operation.name]
             if problem:

@@ -284,7 +284,8 @@ def anywhere(data: Run) -> list[str]:
         for run in tried
     ]  # fmt: skip
     undisturbed = [
-        [run["operation"], f"{run['seconds']:.0f}", run["tasks"], verdict(run["problem"], "verified")] for run in calm
+        [run["operation"], f"{run['seconds']:.0f}", len(run["walls"]), verdict(run["problem"], "verified")]
+        for run in calm
     ]
     return [
         f"## {title}",

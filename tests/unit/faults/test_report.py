@@ -84,7 +84,14 @@ def test_etcd_truth() -> None:
 
 
 def test_killed_anywhere() -> None:
-    calm = {"kind": "undisturbed", "operation": "remove w2", "seconds": 12.4, "tasks": 40, "problem": "", "same": {}}
+    calm = {
+        "kind": "undisturbed",
+        "operation": "remove w2",
+        "seconds": 12.4,
+        "walls": [0.3] * 40,
+        "problem": "",
+        "same": {},
+    }
     point = {
         "kind": "point", "number": 1, "seed": 7, "operation": "remove w2", "killed": "3.0 s after its start",
         "reached": True, "during": "kube_lb : drain", "ran": 3.1, "seen": "etcd 3 of 3, 3 API servers", "unsafe": [],
