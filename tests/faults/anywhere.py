@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import faults, nodes
+from lab import faults, inventory, nodes
 from lab.errors import LabError
-from lab.podman import exec_argv
+from lab.podman import containers, exec_argv
 from lab.settings import CHECKOUT
 from lab.shell import parallel, run
 from tests.e2e.support import Run, Site
@@ -56,6 +56,16 @@ class Operation:
     lost: bool = False
     blank: bool = False
 
+    @property
+    def like(self) -> str:
+        """What it has in common with the same on another machine of the kind: its tasks, and its end."""
+        return kind_of(self.name)
+
+
+def kind_of(operation: str) -> str:
+    """Its name without the machine's number."""
+    return operation.rstrip("0123456789")
+
 
 def remove(name: str, servers: int, *arguments: str) -> Operation:
     """The machine leaves."""
@@ -82,8 +92,11 @@ class Plan:
     operations: tuple[Operation, ...]
 
     def kinds(self) -> list[Operation]:
-        """Each operation once."""
-        return list(dict.fromkeys(self.operations))
+        """Of each kind the first operation."""
+        first: dict[str, Operation] = {}
+        for one in self.operations:
+            first.setdefault(one.like, one)
+        return list(first.values())
 
 
 WORKER = (remove("w2", 3), add("w2", 3))
@@ -139,8 +152,9 @@ class Outcome:
 
 
 def undisturbed(runs: Sequence[Mapping[str, Any]]) -> dict[str, Undisturbed]:
-    """Those among results that nobody disturbed, by operation."""
-    return {run["operation"]: Undisturbed(**run) for run in runs if run["kind"] == UNDISTURBED and not run["problem"]}
+    """Those among results that nobody disturbed, by the operation's kind."""
+    calm = [run for run in runs if run["kind"] == UNDISTURBED and not run["problem"]]
+    return {kind_of(run["operation"]): Undisturbed(**run) for run in calm}
 
 
 def draw(seed: int, campaign: str, number: int, known: Undisturbed) -> Point:
@@ -187,7 +201,12 @@ class Anywhere:
         self.gone: set[str] = set()
 
     def adopt(self) -> None:
-        """Begin with the cluster that stands from before."""
+        """Begin with the cluster that stands from before. Machines that its lab did not have join."""
+        new = sorted(set(self.plan.machines) - set(containers(self.site.settings)))
+        if new:
+            nodes.up(self.site.settings, new)
+            inventory.write(self.site.settings, self.site.inventory)
+            self.must("playbooks/add_nodes.yml", "-e", f"nodes={','.join(new)}")
         there = self.site.kubectl_from("cp1", "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
         self.standing = True
         self.gone = {name for name in self.plan.machines if not name.startswith("lb")} - set(there)
@@ -206,11 +225,11 @@ class Anywhere:
             found = self.end()
             problem = problem or "; ".join(found.wrong)
             same = json.loads(json.dumps(found.same))
-            self.known[operation.name] = Undisturbed(
+            self.known[operation.like] = Undisturbed(
                 operation.name, seconds, walls(ran.text, ran.budget), problem, same
             )
             self.note(operation, problem)
-            yield self.known[operation.name]
+            yield self.known[operation.like]
             if problem:
                 raise LabError(f"{operation.name}, undisturbed: {problem}", "there is nothing to compare with")
 
@@ -230,7 +249,7 @@ class Anywhere:
     def point(self, number: int) -> Outcome:
         """One point, by its number; more than are planned begin anew. A look that fails is a result, too."""
         operation = self.plan.operations[(number - 1) % len(self.plan.operations)]
-        point = draw(self.seed, self.plan.name, number, self.known[operation.name])
+        point = draw(self.seed, self.plan.name, number, self.known[operation.like])
         outcome = Outcome(number, self.seed, operation.name, point.name)
         try:
             before = self.prepare(operation)
@@ -341,7 +360,7 @@ class Anywhere:
 
     def compared(self, operation: Operation, before: End) -> tuple[End, list[str]]:
         """The end; what is not as after the undisturbed run, or new on a machine that the run is not about."""
-        want = self.known[operation.name].same
+        want = self.known[operation.like].same
         for _look in range(LOOKS):
             found = self.end()
             wrong = [*found.wrong, *differences(want, json.loads(json.dumps(found.same)))]

@@ -262,6 +262,13 @@ def test_undisturbed_runs_are_found_among_results() -> None:
     assert undisturbed(runs) == {"site": KNOWN}
 
 
+def test_the_undisturbed_runs_are_one_of_each_kind() -> None:
+    kinds = {name: [one.name for one in plan.kinds()] for name, plan in PLANS.items()}
+    assert kinds["anywhere-site"] == ["site"]
+    assert kinds["anywhere-remove"] == ["remove w2", "add w2", "remove cp3", "add cp3"]
+    assert kinds["anywhere-replace"] == ["replace cp1", "replace w2", "replace lb2"]
+
+
 def test_what_tasks_took_is_put_into_their_order() -> None:
     text = "PLAY [x] ****\n\nTASK [a | A] *****\nok: [cp1]\n\nTASK [quorum.kubeadm.kubelet : b | B] ***\nTASK without\n"
     text += "TASK [a | A] *****\n"
