@@ -112,11 +112,12 @@ def killed_anywhere(name: str) -> Campaign:
         tries = anywhere.Anywhere(Site(settings, plan.machines, work), plan, args.seed)
         if args.keep and containers(settings):
             tries.adopt()
-        if (args.point or args.first > 1) and len(known) == len(plan.kinds()):
+        only = args.points or args.point or ()
+        if only and len(known) == len(plan.kinds()):
             tries.known = known
         else:
             yield from map(asdict, tries.undisturbed())
-        for outcome in tries.points(args.point, args.first):
+        for outcome in tries.points(only):
             yield asdict(outcome)
 
     return campaign
@@ -139,6 +140,12 @@ CAMPAIGNS: dict[str, Campaign] = {
 }
 
 
+def span(text: str) -> range:
+    """Numbers such as 3-7."""
+    first, _dash, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
 def in_turn(found: Iterator[dict[str, Any]], command: Sequence[str]) -> Iterator[dict[str, Any]]:
     """What a campaign finds; the command is run before each."""
     while True:
@@ -155,9 +162,9 @@ def run(settings: lab_settings.Settings, names: Sequence[str], args: argparse.Na
     good = True
     for name in names:
         results = Results(name, f"python3 -m tests.faults {name}", report.RESULTS)
-        if args.first > 1:
+        if args.points:
             stored = (load(name, report.RESULTS) or {}).get("runs", [])
-            results.data["runs"] = [found for found in stored if found.get("number", 0) < args.first]
+            results.data["runs"] = [found for found in stored if found.get("number") not in args.points]
         with tempfile.TemporaryDirectory() as work:
             for found in in_turn(CAMPAIGNS[name](settings, Path(work), args), shlex.split(args.before_each)):
                 say(f"{name}: {found}")
@@ -173,7 +180,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.faults", description=__doc__)
     parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN", help=f"of {', '.join(CAMPAIGNS)}; default all")
     parser.add_argument("--point", type=int, action="append", help="interrupted, anywhere-*: only this one; not kept")
-    parser.add_argument("--from", type=int, default=1, dest="first", help="anywhere-*: go on with this point")
+    parser.add_argument("--points", type=span, metavar="FIRST-LAST", help="anywhere-*: only these; the others are kept")
     parser.add_argument("--seed", type=int, default=anywhere.SEED, help="anywhere-*: of what is drawn (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="anywhere-*: keep the lab, begin with one that was kept")
     parser.add_argument("--before-each", default="", metavar="COMMAND", help="run before each point; it may wait")

@@ -13,7 +13,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -199,6 +199,8 @@ class Anywhere:
         self.known: dict[str, Undisturbed] = {}
         self.standing = False
         self.gone: set[str] = set()
+        # How the cluster was found last, if nothing has been done to it since.
+        self.last: End | None = None
 
     def adopt(self) -> None:
         """Begin with the cluster that stands from before. Machines that its lab did not have join."""
@@ -222,7 +224,7 @@ class Anywhere:
             problem = failure(ran)
             # HAProxy and the kubelet say things late.
             time.sleep(APART)
-            found = self.end()
+            self.last = found = self.end()
             problem = problem or "; ".join(found.wrong)
             same = json.loads(json.dumps(found.same))
             self.known[operation.like] = Undisturbed(
@@ -233,12 +235,12 @@ class Anywhere:
             if problem:
                 raise LabError(f"{operation.name}, undisturbed: {problem}", "there is nothing to compare with")
 
-    def points(self, only: Iterable[int] | None, first: int) -> Iterator[Outcome]:
-        """Only these, or all from the first on, and one more for each whose run ended before it was to be killed."""
+    def points(self, only: Sequence[int]) -> Iterator[Outcome]:
+        """Only these, or all, and then one more for each whose run ended before it was to be killed."""
         if only:
             yield from map(self.point, only)
             return
-        number, last = first, len(self.plan.operations)
+        number, last = 1, len(self.plan.operations)
         while number <= last:
             outcome = self.point(number)
             yield outcome
@@ -285,6 +287,7 @@ class Anywhere:
         if problem := failure(ran):
             outcome.problems.append(problem)
         found, wrong = self.compared(operation, before)
+        self.last = found
         outcome.orphans = sum(not member.endswith(" voter") or "never" in member for member in found.same["members"])
         outcome.problems += wrong
 
@@ -304,7 +307,7 @@ class Anywhere:
             first = by_name[operation.after]
             self.must(first.playbook, *first.arguments)
             self.gone.add(away)
-        before = self.end()
+        before, self.last = self.last or self.end(), None
         if operation.lost:
             faults.kill(self.site.settings, [operation.touches])
             nodes.recreate(self.site.settings, [operation.touches])
@@ -318,6 +321,7 @@ class Anywhere:
 
     def must(self, playbook: str, *arguments: str) -> None:
         """A run that is no part of what is tried."""
+        self.last = None
         if problem := failure(self.site.play(playbook, *arguments)):
             raise LabError(f"{playbook} {' '.join(arguments)}: {problem}")
 

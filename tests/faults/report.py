@@ -270,8 +270,8 @@ ANYWHERE = {
 def anywhere(data: Run) -> list[str]:
     """Playbooks killed at points that were drawn, run again, compared with undisturbed runs."""
     title, machines = ANYWHERE[data["name"]]
-    calm = [run for run in data["runs"] if run["kind"] == "undisturbed"]
-    tried = [run for run in data["runs"] if run["kind"] == "point"]
+    calm = {run["operation"]: run for run in data["runs"] if run["kind"] == "undisturbed"}.values()
+    tried = sorted((run for run in data["runs"] if run["kind"] == "point"), key=lambda run: run["number"])
     points = [run for run in tried if run["reached"]]
     good = sum(not run["problem"] for run in points)
     refused = sum(run["refused"] > 0 for run in points)
