@@ -113,10 +113,8 @@ def killed_anywhere(name: str) -> Campaign:
         if args.keep and containers(settings):
             tries.adopt()
         only = args.points or args.point or ()
-        if only and len(known) == len(plan.kinds()):
-            tries.known = known
-        else:
-            yield from map(asdict, tries.undisturbed())
+        tries.known = known if only else {}
+        yield from map(asdict, tries.undisturbed())
         for outcome in tries.points(only):
             yield asdict(outcome)
 

@@ -20,7 +20,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.faults.anywhere import PLANS, Undisturbed, draw, last_task, undisturbed, walls
-from tests.faults.ends import API_SERVER, CA, ETCD_CA, ETCD_MANIFEST, PKI, changed, differences, end, tolerance, unsafe
+from tests.faults.ends import (
+    API_SERVER,
+    CA,
+    ETCD_CA,
+    ETCD_MANIFEST,
+    PKI,
+    changed,
+    differences,
+    end,
+    ill,
+    tolerance,
+    unsafe,
+)
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 SERVER = f"{PKI}/apiserver.crt"
@@ -235,7 +247,8 @@ def test_two_learners_and_two_clusters_are_unsafe() -> None:
     assert unsafe(looks, 3, True) == ["2 clusters of etcd"]
 
 
-KNOWN = Undisturbed("site", 100.0, [0.1, 90.0, 0.1, 0.3, *[0.05] * 96], "", {})
+WELL = {"nodes": {"cp1": {"ready": True}}, "machines": {"lb1": {"backends": ["cp1 UP"], "busy": False}}}
+KNOWN = Undisturbed("site", 100.0, [0.1, 90.0, 0.1, 0.3, *[0.05] * 96], "", WELL)
 
 
 def test_a_point_is_drawn_from_the_seed_and_its_number_alone() -> None:
@@ -258,7 +271,10 @@ def test_at_least_sixty_points_are_planned() -> None:
 
 
 def test_undisturbed_runs_are_found_among_results() -> None:
+    sick = {"nodes": {"cp1": {"ready": False}}, "machines": {"lb1": {"backends": ["cp1 UP", "cp2 DOWN"], "busy": True}}}
     runs = [asdict(KNOWN), {"kind": "point"}, {**asdict(KNOWN), "operation": "bad", "problem": "it failed"}]
+    runs.append({**asdict(KNOWN), "operation": "moment", "same": sick})
+    assert ill(sick) == ["cp1 is not Ready", "lb1: cp2 DOWN", "lb1 is busy"]
     assert undisturbed(runs) == {"site": KNOWN}
 
 
