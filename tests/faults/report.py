@@ -12,6 +12,8 @@ from typing import Any
 from bench.report import about, table
 from bench.store import load
 from lab.debian import SUITES
+from tests.faults.anywhere import PLANS
+from tests.faults.ends import ill
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -278,15 +280,18 @@ def anywhere(data: Run) -> list[str]:
     rows = [
         [
             run["number"], run["operation"], run["killed"] if run["reached"] else f"not: it ended in {run['ran']} s",
-            run["during"], run["seen"], f"{run['again']:.0f}" if run["again"] else None,
+            run["during"].replace(" | ", ": "), run["seen"], f"{run['again']:.0f}" if run["again"] else None,
             verdict(run["problem"], "as undisturbed"),
         ]
         for run in tried
     ]  # fmt: skip
     undisturbed = [
-        [run["operation"], f"{run['seconds']:.0f}", len(run["walls"]), verdict(run["problem"], "verified")]
+        [
+            run["operation"], f"{run['seconds']:.0f}", len(run["walls"]),
+            verdict(run["problem"] or "; ".join(ill(run["same"])), "verified"),
+        ]
         for run in calm
-    ]
+    ]  # fmt: skip
     return [
         f"## {title}",
         "",
@@ -301,7 +306,8 @@ def anywhere(data: Run) -> list[str]:
         "",
         *table(["undisturbed", "s", "tasks", "result"], undisturbed),
         *table(["point", "run", "killed", "in", "then", "again s", "result"], rows),
-        f"{len(points)} points (seed {tried[0]['seed'] if tried else '-'}): {good} ended like an undisturbed run, "
+        f"{len(points)} of {len(PLANS[data['name']].operations)} planned points (seed "
+        f"{tried[0]['seed'] if tried else '-'}): {good} ended like an undisturbed run, "
         f"{sum(bool(run['unsafe']) for run in points)} unsafe states, {sum(run['orphans'] for run in points)} orphan "
         f"members, {refused} in which the killed run's lock was still held when the next one began.",
         "",
