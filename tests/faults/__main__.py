@@ -21,6 +21,7 @@ from lab import nodes
 from lab import settings as lab_settings
 from lab.debian import SUITES
 from lab.errors import LabError
+from lab.podman import containers
 from lab.shell import say
 from tests.e2e.support import Site
 from tests.faults import (
@@ -124,11 +125,12 @@ def killed_anywhere(name: str) -> Campaign:
     def campaign(settings: lab_settings.Settings, work: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         plan, known = anywhere.PLANS[name], anywhere.undisturbed((load(name, report.RESULTS) or {}).get("runs", []))
         tries = anywhere.Anywhere(Site(settings, plan.machines, work), plan, args.seed)
-        if (args.point or args.first > 1) and len(known) == len(plan.kinds()):
-            tries.known = known
-        else:
-            yield from map(asdict, tries.undisturbed())
-        for outcome in tries.points(args.point, args.first):
+        if args.keep and containers(settings):
+            tries.adopt()
+        only = args.points or args.point or ()
+        tries.known = known if only else {}
+        yield from map(asdict, tries.undisturbed())
+        for outcome in tries.points(only):
             yield asdict(outcome)
 
     return campaign
@@ -167,6 +169,12 @@ CAMPAIGNS: dict[str, Campaign] = {
 }
 
 
+def span(text: str) -> range:
+    """Numbers such as 3-7."""
+    first, _dash, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
 def in_turn(found: Iterator[dict[str, Any]], command: Sequence[str]) -> Iterator[dict[str, Any]]:
     """What a campaign finds; the command is run before each."""
     while True:
@@ -183,9 +191,9 @@ def run(settings: lab_settings.Settings, names: Sequence[str], args: argparse.Na
     good = True
     for name in names:
         results = Results(name, f"python3 -m tests.faults {name}", report.RESULTS)
-        if args.first > 1:
+        if args.points:
             stored = (load(name, report.RESULTS) or {}).get("runs", [])
-            results.data["runs"] = [found for found in stored if found.get("number", 0) < args.first]
+            results.data["runs"] = [found for found in stored if found.get("number") not in args.points]
         with tempfile.TemporaryDirectory() as work:
             for found in in_turn(CAMPAIGNS[name](settings, Path(work), args), shlex.split(args.before_each)):
                 say(f"{name}: {found}")
@@ -201,8 +209,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.faults", description=__doc__)
     parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN", help=f"of {', '.join(CAMPAIGNS)}; default all")
     parser.add_argument("--point", type=int, action="append", help="interrupted, anywhere-*: only this one; not kept")
-    parser.add_argument("--from", type=int, default=1, dest="first", help="anywhere-*: go on with this point")
+    parser.add_argument("--points", type=span, metavar="FIRST-LAST", help="anywhere-*: only these; the others are kept")
     parser.add_argument("--seed", type=int, default=anywhere.SEED, help="anywhere-*: of what is drawn (%(default)s)")
+    parser.add_argument("--keep", action="store_true", help="anywhere-*: keep the lab, begin with one that was kept")
     parser.add_argument("--before-each", default="", metavar="COMMAND", help="run before each point; it may wait")
     args = parser.parse_args()
     names = args.campaigns or list(CAMPAIGNS)
@@ -213,7 +222,8 @@ def main() -> int:
     try:
         good = run(settings, names, args)
     finally:
-        nodes.down(settings)
+        if not args.keep:
+            nodes.down(settings)
     return int(not good)
 
 

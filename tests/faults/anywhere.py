@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`site`, `remove_node`, `add_nodes` and `replace_node` killed anywhere, run again, compared with an undisturbed run.
 
-Where a run is killed is drawn: after any of its tasks, or at any time. Each point is drawn from the seed and its number
-alone, so that it can be tried again by itself, with the undisturbed runs' figures that are in the results.
+Where a run is killed is drawn: in any of its tasks, or at any of its seconds. Each point is drawn from the seed and its
+number alone, so that it can be tried again by itself, with the undisturbed runs' figures that are in the results.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import faults, nodes
+from lab import faults, inventory, nodes
 from lab.errors import LabError
-from lab.podman import exec_argv
+from lab.podman import containers, exec_argv
 from lab.settings import CHECKOUT
 from lab.shell import parallel, run
 from tests.e2e.support import Run, Site
 from tests.faults import machine_look
-from tests.faults.ends import End, changed, differences, end, tolerance, unsafe
+from tests.faults.ends import End, changed, differences, end, ill, tolerance, unsafe
 from tests.faults.killing import Point, kill_at
 
 SEED = 7
@@ -56,6 +56,16 @@ class Operation:
     lost: bool = False
     blank: bool = False
 
+    @property
+    def like(self) -> str:
+        """What it has in common with the same on another machine of the kind: its tasks, and its end."""
+        return kind_of(self.name)
+
+
+def kind_of(operation: str) -> str:
+    """Its name without the machine's number."""
+    return operation.rstrip("0123456789")
+
 
 def remove(name: str, servers: int, *arguments: str) -> Operation:
     """The machine leaves."""
@@ -82,8 +92,11 @@ class Plan:
     operations: tuple[Operation, ...]
 
     def kinds(self) -> list[Operation]:
-        """Each operation once."""
-        return list(dict.fromkeys(self.operations))
+        """Of each kind the first operation."""
+        first: dict[str, Operation] = {}
+        for one in self.operations:
+            first.setdefault(one.like, one)
+        return list(first.values())
 
 
 WORKER = (remove("w2", 3), add("w2", 3))
@@ -103,11 +116,11 @@ PLANS = {
 
 @dataclass
 class Undisturbed:
-    """One operation that nobody disturbs. same: what the others of its kind have to end with."""
+    """One operation that nobody disturbs. walls: how long each task took. same: what all of its kind end with."""
 
     operation: str
     seconds: float
-    tasks: int
+    walls: list[float]
     problem: str
     same: dict[str, Any]
     kind: str = UNDISTURBED
@@ -139,23 +152,35 @@ class Outcome:
 
 
 def undisturbed(runs: Sequence[Mapping[str, Any]]) -> dict[str, Undisturbed]:
-    """Those among results that nobody disturbed, by operation."""
-    return {run["operation"]: Undisturbed(**run) for run in runs if run["kind"] == UNDISTURBED and not run["problem"]}
+    """Those among results that nobody disturbed, by the operation's kind."""
+    calm = [run for run in runs if run["kind"] == UNDISTURBED and not run["problem"] and not ill(run["same"])]
+    return {kind_of(run["operation"]): Undisturbed(**run) for run in calm}
 
 
 def draw(seed: int, campaign: str, number: int, known: Undisturbed) -> Point:
     """Where this point's run is killed: always the same for the same figures."""
     chance = random.Random(f"{seed} {campaign} {number}")
+    tasks = range(1, len(known.walls) + 1)
     if chance.random() < 0.5:
-        seconds = round(chance.uniform(0, 0.95 * known.seconds), 1)
-        return Point(f"{seconds} s after its start", "", seconds, 0)
-    nth, seconds = chance.randint(1, known.tasks), round(chance.uniform(0, 1.5), 1)
-    return Point(f"{seconds} s after task {nth} of {known.tasks}", "TASK ", seconds, nth)
+        # A second of the run, told from the task in which it is: no two runs take the same time.
+        nth = chance.choices(tasks, known.walls)[0]
+        seconds = round(chance.uniform(0, known.walls[nth - 1]), 1)
+        return Point(
+            f"second {sum(known.walls[: nth - 1]) + seconds:.1f}, {_after(seconds, nth)}", "TASK ", seconds, nth
+        )
+    nth, seconds = chance.choice(tasks), round(chance.uniform(0, 1.5), 1)
+    return Point(f"{_after(seconds, nth)} of {len(tasks)}", "TASK ", seconds, nth)
 
 
-def count(text: str) -> int:
-    """How many tasks a run began."""
-    return len(TASK.findall(text))
+def _after(seconds: float, nth: int) -> str:
+    return f"{seconds} s after the begin of task {nth}"
+
+
+def walls(text: str, budget: Mapping[str, Any]) -> list[float]:
+    """How long each task of a run took, in their order; of one that came more than once its mean."""
+    tasks = TASK.findall(text)
+    took = {row["name"]: float(row["wall"]) for row in budget["tasks"]}
+    return [round(took.get(name, 0.0) / tasks.count(name), 2) for name in tasks]
 
 
 def last_task(text: str) -> str:
@@ -174,33 +199,45 @@ class Anywhere:
         self.known: dict[str, Undisturbed] = {}
         self.standing = False
         self.gone: set[str] = set()
+        # How the cluster was found last, if nothing has been done to it since.
+        self.last: End | None = None
+
+    def adopt(self) -> None:
+        """Begin with the cluster that stands from before. Machines that its lab did not have join."""
+        new = sorted(set(self.plan.machines) - set(containers(self.site.settings)))
+        if new:
+            nodes.up(self.site.settings, new)
+            inventory.write(self.site.settings, self.site.inventory)
+            self.must("playbooks/add_nodes.yml", "-e", f"nodes={','.join(new)}")
+        there = self.site.kubectl_from("cp1", "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
+        self.standing = True
+        self.gone = {name for name in self.plan.machines if not name.startswith("lb")} - set(there)
 
     def undisturbed(self) -> Iterator[Undisturbed]:
-        """Every operation once, to its end."""
-        for operation in self.plan.kinds():
+        """Every operation that is not known yet once, to its end."""
+        for operation in [one for one in self.plan.kinds() if one.like not in self.known]:
             self.prepare(operation)
             began = time.monotonic()
             ran = self.site.play(operation.playbook, *operation.arguments)
             seconds = round(time.monotonic() - began, 1)
             self.keep(f"{operation.name} undisturbed", ran.text)
-            problem = failure(ran)
-            # HAProxy and the kubelet say things late.
-            time.sleep(APART)
-            found = self.end()
-            problem = problem or "; ".join(found.wrong)
+            self.last = found = self.settled()
+            problem = failure(ran) or "; ".join([*found.wrong, *ill(found.same)])
             same = json.loads(json.dumps(found.same))
-            self.known[operation.name] = Undisturbed(operation.name, seconds, count(ran.text), problem, same)
+            self.known[operation.like] = Undisturbed(
+                operation.name, seconds, walls(ran.text, ran.budget), problem, same
+            )
             self.note(operation, problem)
-            yield self.known[operation.name]
+            yield self.known[operation.like]
             if problem:
                 raise LabError(f"{operation.name}, undisturbed: {problem}", "there is nothing to compare with")
 
-    def points(self, only: Iterable[int] | None, first: int) -> Iterator[Outcome]:
-        """Only these, or all from the first on, and one more for each whose run ended before it was to be killed."""
+    def points(self, only: Sequence[int]) -> Iterator[Outcome]:
+        """Only these, or all, and then one more for each whose run ended before it was to be killed."""
         if only:
             yield from map(self.point, only)
             return
-        number, last = first, len(self.plan.operations)
+        number, last = 1, len(self.plan.operations)
         while number <= last:
             outcome = self.point(number)
             yield outcome
@@ -211,7 +248,7 @@ class Anywhere:
     def point(self, number: int) -> Outcome:
         """One point, by its number; more than are planned begin anew. A look that fails is a result, too."""
         operation = self.plan.operations[(number - 1) % len(self.plan.operations)]
-        point = draw(self.seed, self.plan.name, number, self.known[operation.name])
+        point = draw(self.seed, self.plan.name, number, self.known[operation.like])
         outcome = Outcome(number, self.seed, operation.name, point.name)
         try:
             before = self.prepare(operation)
@@ -247,6 +284,7 @@ class Anywhere:
         if problem := failure(ran):
             outcome.problems.append(problem)
         found, wrong = self.compared(operation, before)
+        self.last = found
         outcome.orphans = sum(not member.endswith(" voter") or "never" in member for member in found.same["members"])
         outcome.problems += wrong
 
@@ -266,7 +304,7 @@ class Anywhere:
             first = by_name[operation.after]
             self.must(first.playbook, *first.arguments)
             self.gone.add(away)
-        before = self.end()
+        before, self.last = self.last or self.end(), None
         if operation.lost:
             faults.kill(self.site.settings, [operation.touches])
             nodes.recreate(self.site.settings, [operation.touches])
@@ -280,6 +318,7 @@ class Anywhere:
 
     def must(self, playbook: str, *arguments: str) -> None:
         """A run that is no part of what is tried."""
+        self.last = None
         if problem := failure(self.site.play(playbook, *arguments)):
             raise LabError(f"{playbook} {' '.join(arguments)}: {problem}")
 
@@ -320,9 +359,18 @@ class Anywhere:
         names = self.site.kubectl_from(serving, "-n", "kube-system", "get", "secrets", "-o", "name").split()
         return end(looks, {"items": api["items"], "secrets": [name.partition("/")[2] for name in names]})
 
+    def settled(self) -> End:
+        """How the cluster is when HAProxy and the kubelet have seen it, too."""
+        for _look in range(LOOKS):
+            time.sleep(APART)
+            found = self.end()
+            if not ill(found.same):
+                break
+        return found
+
     def compared(self, operation: Operation, before: End) -> tuple[End, list[str]]:
         """The end; what is not as after the undisturbed run, or new on a machine that the run is not about."""
-        want = self.known[operation.name].same
+        want = self.known[operation.like].same
         for _look in range(LOOKS):
             found = self.end()
             wrong = [*found.wrong, *differences(want, json.loads(json.dumps(found.same)))]

@@ -205,6 +205,15 @@ def end(looks: Looks, api: Mapping[str, Any]) -> End:
     return End(same, kept, [*two(looks), *unverified(looks)])
 
 
+def ill(same: Mapping[str, Any]) -> list[str]:
+    """Why an end is no measure for others: what passes in a moment or two, on a machine with much to do."""
+    found = [f"{name} is not Ready" for name, one in same["nodes"].items() if not one["ready"]]
+    for name, one in same["machines"].items():
+        found += [f"{name}: {backend}" for backend in one["backends"] if not backend.endswith(" UP")]
+        found += [f"{name} is busy"] if one["busy"] else []
+    return found
+
+
 def differences(want: object, got: object, where: str = "") -> list[str]:
     """What is not as it should be: where, what was wanted, what was found."""
     if isinstance(want, Mapping) and isinstance(got, Mapping):

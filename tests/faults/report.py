@@ -12,6 +12,8 @@ from bench.report import about, table
 from bench.store import load
 from lab.debian import SUITES
 from tests.faults import report_runs
+from tests.faults.anywhere import PLANS
+from tests.faults.ends import ill
 from tests.faults.report_rows import Run, steps, verdict
 
 HERE = Path(__file__).resolve().parent
@@ -263,22 +265,26 @@ ANYWHERE = {
 def anywhere(data: Run) -> list[str]:
     """Playbooks killed at points that were drawn, run again, compared with undisturbed runs."""
     title, machines = ANYWHERE[data["name"]]
-    calm = [run for run in data["runs"] if run["kind"] == "undisturbed"]
-    tried = [run for run in data["runs"] if run["kind"] == "point"]
+    calm = {run["operation"]: run for run in data["runs"] if run["kind"] == "undisturbed"}.values()
+    tried = sorted((run for run in data["runs"] if run["kind"] == "point"), key=lambda run: run["number"])
     points = [run for run in tried if run["reached"]]
     good = sum(not run["problem"] for run in points)
     refused = sum(run["refused"] > 0 for run in points)
     rows = [
         [
             run["number"], run["operation"], run["killed"] if run["reached"] else f"not: it ended in {run['ran']} s",
-            run["during"], run["seen"], f"{run['again']:.0f}" if run["again"] else None,
+            run["during"].replace(" | ", ": "), run["seen"], f"{run['again']:.0f}" if run["again"] else None,
             verdict(run["problem"], "as undisturbed"),
         ]
         for run in tried
     ]  # fmt: skip
     undisturbed = [
-        [run["operation"], f"{run['seconds']:.0f}", run["tasks"], verdict(run["problem"], "verified")] for run in calm
-    ]
+        [
+            run["operation"], f"{run['seconds']:.0f}", len(run["walls"]),
+            verdict(run["problem"] or "; ".join(ill(run["same"])), "verified"),
+        ]
+        for run in calm
+    ]  # fmt: skip
     return [
         f"## {title}",
         "",
@@ -286,14 +292,15 @@ def anywhere(data: Run) -> list[str]:
         f"{machines} SIGKILL goes to Ansible's whole process group; what it had started on a host goes on there. "
         "`then` is what serves in the moment after the kill: healthy voters of all, learners, API servers; a state is "
         "unsafe when a second look 5 s later finds it so, too. The same command runs again at once, to its end. That "
-        "end is compared with an undisturbed run's: etcd's members, Nodes, "
-        "Leases, certificates (by which CA, for whom, under which names), manifests and other configuration by "
-        "their hashes, files and their modes, HAProxy's backends, cordons, tokens, claims and markers; certificates "
-        "and members of machines that the run is not about are the same ones as before.",
+        "end is compared with an undisturbed run's: etcd's members, Nodes, Leases, certificates (by which CA, for "
+        "whom, under which names), manifests and other configuration by their hashes, files and their modes, HAProxy's "
+        "backends, cordons, tokens, claims and markers; certificates and members of machines that the run is not about "
+        "are the same ones as before.",
         "",
         *table(["undisturbed", "s", "tasks", "result"], undisturbed),
         *table(["point", "run", "killed", "in", "then", "again s", "result"], rows),
-        f"{len(points)} points (seed {tried[0]['seed'] if tried else '-'}): {good} ended like an undisturbed run, "
+        f"{len(points)} of {len(PLANS[data['name']].operations)} planned points (seed "
+        f"{tried[0]['seed'] if tried else '-'}): {good} ended like an undisturbed run, "
         f"{sum(bool(run['unsafe']) for run in points)} unsafe states, {sum(run['orphans'] for run in points)} orphan "
         f"members, {refused} in which the killed run's lock was still held when the next one began.",
         "",
