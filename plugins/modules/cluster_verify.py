@@ -51,9 +51,7 @@ options:
     elements: str
     default: []
   concerned:
-    description:
-      - Names of the nodes that the run has to do with. What is wrong with workers that are not among them is only told,
-        and not waited for. All nodes when it is empty.
+    description: Nodes that the run has to do with, all when empty. What is wrong with other workers is only told.
     type: list
     elements: str
     default: []
@@ -186,15 +184,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         with contextlib.suppress(ApiError, UnreachableError):
             swept = sweep(connections.main(), connections.now())
             notes += [f"probe pods: swept {name}, which a killed run left behind" for name in swept]
+    groups = (tuple(params[name]) for name in ("control_planes", "workers", "absent", "concerned"))
     checks = ClusterChecks(
         connections.main,
         connections.ask,
-        Want(
-            *(
-                params["version"],
-                *(tuple(params[name]) for name in ("control_planes", "workers", "absent", "concerned")),
-            )
-        ),
+        Want(params["version"], *groups),
         params["vip_url"],
         params["api_port"],
         connections.now,

@@ -207,8 +207,8 @@ def losses(data: Run) -> list[str]:
         "2 load balancers, 3 control planes, 2 workers, seven machines that share two processors. The API is read and "
         "written ten times a second through the VIP, each on new connections and on a kept one, and so is a Deployment "
         "of 2 replicas. Power is cut; a minute later a blank machine is there, and one command is given, which ends "
-        "with `verify`; `s` is its time. `gap of the loss` is the longest time without a success of one of the four from "
-        "the loss to the command, `gap then` from the command to its end.",
+        "with `verify`; `s` is its time. `gap of the loss` is the longest time without a success of one of the four "
+        "from the loss to the command, `gap then` from the command to its end.",
         "",
         *lost(data),
     ]

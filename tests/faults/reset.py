@@ -27,7 +27,8 @@ awk '{print $2}' /proc/mounts | grep -E '^/var/lib/kubelet/|^/run/containerd/io.
 for program in kubelet etcd kube-apiserver kube-scheduler kube-controller kube-proxy flanneld coredns containerd-shim \
     haproxy keepalived; do pgrep -l "^$program"; done
 for path in /etc/kubernetes/*.conf /etc/kubernetes/pki /etc/kubernetes/manifests/* /etc/cni/net.d/* \
-    /var/lib/etcd/member /var/lib/kubelet/config.yaml /var/lib/kubelet/pki /root/.kube/config /etc/systemd/system/kubelet.service; do
+    /var/lib/etcd/member /var/lib/kubelet/config.yaml /var/lib/kubelet/pki /root/.kube/config \
+    /etc/systemd/system/kubelet.service; do
     ls -d "$path" 2>/dev/null
 done
 ip -o address show to VIP | grep -o VIP
