@@ -22,6 +22,8 @@ from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
 FACTS, BALANCER = "__kube_preflight_node", "__kube_lb_seen"
 WIDTH = (100, 180)
+UNREAD = "the cluster cannot be read, and nothing was changed"
+MEND = "mend what is named; when etcd has lost its majority for good: playbooks/recover_quorum.yml"
 
 
 def address_of(name: str, variables: Mapping[str, Any]) -> str:
@@ -85,7 +87,7 @@ class ActionModule(ActionBase):
         if not split_names(given["names"]):
             return result | {"failed": True, "msg": "No machine is named. Next: -e node=NAME, its exact name"}
         if "cluster" not in given["cluster"]:
-            return result | {"failed": True, "msg": f"the cluster cannot be read: {given['cluster'].get('msg')}"}
+            return result | {"failed": True, "msg": f"{UNREAD}: {given['cluster'].get('msg')}. Next: {MEND}"}
         outcome = review(inputs_of(given, (task_vars or {})["hostvars"]))
         self._show(outcome)
         findings = [finding.as_dict() for finding in outcome.findings]

@@ -12,7 +12,11 @@ from .pki import same_ca
 from .preflight_inputs import HostInputs
 
 INIT, JOIN_CONTROL_PLANE, JOIN_WORKER, KEEP = "init", "join_control_plane", "join_worker", "keep"
-RESET = "reset it by name when nothing on it is needed: ansible-playbook playbooks/reset.yml -e node={host}"
+# The cluster's name is to be spelled by the person who resets: it is not filled in here.
+RESET = (
+    "reset it by name when nothing on it is needed: "
+    "ansible-playbook playbooks/reset.yml -e reset_hosts={host} -e reset_confirm=NAME (kube_cluster_name)"
+)
 
 
 def foreign_ca(host: HostInputs, facts: KubernetesFacts, ca_pem: str) -> list[Finding]:

@@ -183,14 +183,17 @@ def _existing(inputs: Inputs, nodes: Mapping[str, Node], evidence: Evidence) -> 
             hosts[host.name], judged = _existing_action(host, nodes, evidence)
             findings += judged
     if evidence.vip_asked and not evidence.vip_live:
-        findings.append(_vip_fault(inputs, evidence))
+        findings.append(_vip_fault(inputs, evidence, joins=bool(set(JOINING) & set(hosts.values()))))
     return SitePlan(EXISTING, seed, hosts, evidence.ca_pem, findings=tuple(findings))
 
 
-def _vip_fault(inputs: Inputs, evidence: Evidence) -> Finding:
+def _vip_fault(inputs: Inputs, evidence: Evidence, *, joins: bool) -> Finding:
     live, balancers = ", ".join(sorted(evidence.live)), ", ".join(inputs.names(LB)) or "the load balancers"
-    found = f"VIP fault, API fine: nothing answers at {inputs.vip}:{inputs.api_port}, but {live} does"
-    step = "nothing for this run, which uses the control planes' own addresses"
+    found = f"VIP fault, API fine: nothing answers at {inputs.vip}:{inputs.api_port}, the API servers of {live} do"
+    step = "nothing for this run, which asks the control planes at their own addresses"
+    if joins:
+        # kubeadm takes the address from the cluster itself, and so does the kubelet of a worker.
+        step += ", and configures haproxy and keepalived before it joins anybody: a join goes through the VIP"
     return warning("", "vip", found, f"{step}; then look at haproxy and keepalived on {balancers}")
 
 
@@ -207,7 +210,7 @@ def _dead(inputs: Inputs, nodes: Mapping[str, Node], evidence: Evidence) -> Site
     step = (
         "start it (systemctl start containerd kubelet on its control planes) and run again; "
         "when etcd has lost its quorum: playbooks/recover_quorum.yml; "
-        "when it is not needed any more: playbooks/reset.yml with each node by name"
+        "when it is not needed any more: playbooks/reset.yml with -e reset_hosts=NAME,NAME"
     )
     return _refused(inputs, nodes, [fatal("", "evidence", found, step), *_unknown_hosts(inputs, evidence)])
 

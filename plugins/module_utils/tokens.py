@@ -188,6 +188,15 @@ def parse_time(text: str) -> datetime:
     raise InputError("The time is not RFC 3339", found=repr(text), next_step="Write it like 2026-01-31T12:00:00Z")
 
 
+def shortcoming(token: BootstrapToken | None, now: datetime, least: timedelta) -> str:
+    """Why a token will not serve for `least` from now on; "" when it will."""
+    if token is None:
+        return "is gone"
+    if token.expires is None or token.expires > now + least:
+        return ""
+    return f"{'ended' if token.expired(now) else 'ends'} at {format_time(token.expires)}"
+
+
 def shortened(expires: datetime | None, now: datetime, ttl: timedelta) -> datetime | None:
     """The earlier expiry that a life of at most `ttl` from now asks for; None when it is early enough already."""
     limit = (now + ttl).astimezone(timezone.utc).replace(microsecond=0)

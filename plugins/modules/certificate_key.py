@@ -18,6 +18,7 @@ description:
   - With O(state=present) makes a new key. The API is not asked, nothing is stored.
   - With O(state=verified) refuses when the Secret is missing, expired or incomplete, does not decrypt under O(key), or
     holds another CA than the one that the API server is verified with; then shortens the life of the Secret.
+    With O(token_id), the token that joins use besides is looked at as well.
   - With O(state=absent) deletes the Secret and the token that owns it.
 options:
   kubeconfig:
@@ -37,6 +38,14 @@ options:
     description: Minutes that the Secret may live from now on, at most. kubeadm itself gives it two hours.
     type: int
     default: 15
+  token_id:
+    description: With O(state=verified), the bootstrap token that a join needs besides, the part before its dot.
+    type: str
+    default: ""
+  least_minutes:
+    description: Minutes that what is verified has to live on from now, at least.
+    type: int
+    default: 0
 attributes:
   check_mode:
     description: Verifies the same, and stores nothing.
@@ -142,6 +151,15 @@ def owner_of(api: KubeApi, secret: Mapping[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def check_token(api: KubeApi, token_id: str, least: timedelta) -> None:
+    """Refuse when the token with this ID will not serve any more."""
+    secret = api.find(secret_path(tokens.secret_name(tokens.check_id(token_id))))
+    why = tokens.shortcoming(tokens.from_secret(secret) if secret else None, api.now(), least)
+    if why:
+        step = "Make another one: kubeadm token create"
+        raise RefusedError(f"Bootstrap token {token_id} {why}", where=api.endpoint, next_step=step)
+
+
 def verified(api: KubeApi, params: dict[str, Any]) -> dict[str, Any]:
     """Judge the Secret, then shorten its owner's life."""
     key = pki.key_bytes(params["key"])
@@ -151,14 +169,15 @@ def verified(api: KubeApi, params: dict[str, Any]) -> dict[str, Any]:
     plain = pki.open_entries(secret.get("data") or {}, key, open_gcm)
     ca_sha256 = pki.check_entries(plain, pki.certificates(load(params["kubeconfig"]).ca_pem))
     owner = owner_of(api, secret)
-    token = tokens.from_secret(owner) if owner else None
-    if owner is None or token is None or token.expired(api.now()):
+    token, least = tokens.from_secret(owner) if owner else None, timedelta(minutes=params["least_minutes"])
+    why = tokens.shortcoming(token, api.now(), least)
+    if owner is None or token is None or why:
+        found = f"the token that owns it {why}"
         raise RefusedError(
-            f"Secret {pki.CERTS_SECRET} has expired",
-            where=api.endpoint,
-            found=f"its token {token.token_id} ended" if token else "the token that owns it is gone",
-            next_step=AGAIN,
+            f"Secret {pki.CERTS_SECRET} has expired or soon will", where=api.endpoint, found=found, next_step=AGAIN
         )
+    if params["token_id"]:
+        check_token(api, params["token_id"], least)
     sooner = tokens.shortened(token.expires, api.now(), timedelta(minutes=params["ttl_minutes"]))
     if sooner:
         version = owner["metadata"]["resourceVersion"]
@@ -195,6 +214,8 @@ SPEC: dict[str, Any] = dict(
     state={"type": "str", "choices": ["present", "verified", "absent"], "default": "present"},
     key={"type": "str", "no_log": True},
     ttl_minutes={"type": "int", "default": 15},
+    token_id={"type": "str", "default": "", "no_log": False},
+    least_minutes={"type": "int", "default": 0},
 )
 RULES: dict[str, Any] = {
     "required_if": [("state", "verified", ("key", "kubeconfig")), ("state", "absent", ("kubeconfig",))]

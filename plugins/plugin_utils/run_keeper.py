@@ -35,12 +35,11 @@ PART = 1.0
 # A process that cannot be waited for is looked at so often.
 LOOK = 0.2
 LONG = 3600.0
-# How long a keeper goes on when its run has ended, whatever it is doing then: where no API answers it would ask in
-# vain, and the kernel's lock would keep the next run out.
+# How long a keeper goes on when its run has ended: where no API answers it would ask in vain, and the kernel's lock
+# would keep the next run out.
 PARTING = 5.0
 # So often it is tried to give the Lease back.
 GIVE_BACK = 5
-ENDED = "the run has ended"
 PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Imports this file where it lies: another package of Ansible collections may be installed for the interpreter.
 START = """
@@ -53,6 +52,7 @@ for part in [None, *parts]:
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils import run_keeper
 run_keeper.main()
 """
+ENDED = "the run has ended"
 WAIT = "wait until that run has ended. One that was killed loses the lock at the time told"
 
 
@@ -130,13 +130,12 @@ class Keeper:
 
     def stop(self, why: str) -> None:
         """Whatever still runs of this run changes nothing more."""
-        self._write(why)
+        with self._writing:
+            self._lost = self._lost or why
+        self._write()
 
     def end(self, why: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Stop what still runs of this run; only then others may begin.
-
-        A Lease that cannot be given back ends by itself.
-        """
+        """Stop it; only then others may begin. A Lease that cannot be given back ends by itself."""
         self.stop(why)
         for _attempt in range(GIVE_BACK if self._token else 0):
             try:
@@ -165,9 +164,8 @@ class Keeper:
         self._level, self._token = LEASE, step.token
         self._confirmed, self._next = asked, asked + run_lock.RENEWAL
 
-    def _write(self, lost: str = "") -> dict[str, Any]:
+    def _write(self) -> dict[str, Any]:
         with self._writing:
-            self._lost = self._lost or lost
             held = {
                 "run": self._job.run,
                 "playbook": self._job.playbook,
@@ -180,7 +178,7 @@ class Keeper:
                 "lost": self._lost,
             }
             run_state.write(self._job.state, held)
-            return held
+        return held
 
 
 class Watch:
@@ -250,8 +248,17 @@ def _answer(answer: Mapping[str, Any]) -> None:
     os.close(nothing)
 
 
+def _part(keeper: Keeper, watch: Watch) -> None:
+    """End this process a while after its run has ended, also in the middle of a question that nobody answers."""
+    while not watch.over(LONG):
+        pass
+    keeper.stop(ENDED)
+    signal.setitimer(signal.ITIMER_REAL, PARTING)
+
+
 def keep(keeper: Keeper, watch: Watch) -> None:
     """Renew until the run has ended, or has lost its lock."""
+    threading.Thread(target=_part, args=(keeper, watch), daemon=True).start()
     try:
         while not watch.over(keeper.due()):
             keeper.renew()
@@ -261,14 +268,6 @@ def keep(keeper: Keeper, watch: Watch) -> None:
         while not watch.over(LONG):
             pass
     keeper.end(ENDED)
-
-
-def part(keeper: Keeper, watch: Watch) -> None:
-    """A thread of its own: the other one may wait for an API when the run ends, longer than the next run waits."""
-    while not watch.over(LONG):
-        pass
-    keeper.stop(ENDED)
-    signal.setitimer(signal.ITIMER_REAL, PARTING)
 
 
 def main() -> None:
@@ -283,5 +282,4 @@ def main() -> None:
     except KubeadmError as exc:
         _answer(exc.result())
         return
-    threading.Thread(target=part, args=(keeper, watch), daemon=True).start()
     keep(keeper, watch)

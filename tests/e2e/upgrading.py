@@ -81,8 +81,7 @@ def watched(site: Site, workload: Workload, name: str, rate: float = RATE) -> It
             judging.join()
     finally:
         ended.set()
-        client.kill()
-        client.wait()
+        workload.leave(client)
     seen.api = report(out)
 
 

@@ -115,6 +115,12 @@ class Workload:
         )
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    def leave(self, client: subprocess.Popen[bytes]) -> None:
+        """Ask no longer. On the node the client would go on when nobody here waits for it."""
+        run(exec_argv(self.site.settings, self.node, ["pkill", "-KILL", "-f", self.path]), check=False)
+        client.kill()
+        client.wait()
+
     @property
     def path(self) -> str:
         """Where the client keeps its result, on its node."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,7 @@ from lab.errors import LabError
 from lab.shell import say
 from tests.e2e.support import Site
 from tests.faults import (
+    anywhere,
     colocated,
     etcd_truth,
     external_etcd,
@@ -115,6 +118,22 @@ def lost(part: Callable[[losses.Losses], Iterator[losses.Loss]]) -> Campaign:
     return campaign
 
 
+def killed_anywhere(name: str) -> Campaign:
+    """A playbook killed at points that are drawn. Single points are compared with the undisturbed runs of before."""
+
+    def campaign(settings: lab_settings.Settings, work: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+        plan, known = anywhere.PLANS[name], anywhere.undisturbed((load(name, report.RESULTS) or {}).get("runs", []))
+        tries = anywhere.Anywhere(Site(settings, plan.machines, work), plan, args.seed)
+        if (args.point or args.first > 1) and len(known) == len(plan.kinds()):
+            tries.known = known
+        else:
+            yield from map(asdict, tries.undisturbed())
+        for outcome in tries.points(args.point, args.first):
+            yield asdict(outcome)
+
+    return campaign
+
+
 def on_lab(machines: Sequence[str], cpus: float, rows: Callable[[Site], Iterator[DataclassInstance]]) -> Campaign:
     """Rows from one lab of these machines, of which each has so many processors where LAB_CPUS says nothing else."""
 
@@ -138,6 +157,7 @@ CAMPAIGNS: dict[str, Campaign] = {
     "losses": lost(losses.Losses.stacked),
     "losses-external": lost(losses.Losses.external),
     "quorum-lost": lost(lambda things: QuorumLost(things).cases()),
+    **{name: killed_anywhere(name) for name in anywhere.PLANS},
     "worker": on_lab(worker.MACHINES, worker.CPUS, lambda site: worker.Workers(site).rounds()),
     "pairs": on_lab(pairs.MACHINES, pairs.CPUS, lambda site: pairs.Pairs(site).meetings()),
     "reset": on_lab(reset.MACHINES, reset.CPUS, lambda site: reset.Resets(site).steps()),
@@ -147,13 +167,27 @@ CAMPAIGNS: dict[str, Campaign] = {
 }
 
 
+def in_turn(found: Iterator[dict[str, Any]], command: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What a campaign finds; the command is run before each."""
+    while True:
+        if command:
+            subprocess.run(command, check=True)
+        try:
+            yield next(found)
+        except StopIteration:
+            return
+
+
 def run(settings: lab_settings.Settings, names: Sequence[str], args: argparse.Namespace) -> bool:
     """Run these campaigns. Every result is kept at once, unless only some points were asked for."""
     good = True
     for name in names:
         results = Results(name, f"python3 -m tests.faults {name}", report.RESULTS)
+        if args.first > 1:
+            stored = (load(name, report.RESULTS) or {}).get("runs", [])
+            results.data["runs"] = [found for found in stored if found.get("number", 0) < args.first]
         with tempfile.TemporaryDirectory() as work:
-            for found in CAMPAIGNS[name](settings, Path(work), args):
+            for found in in_turn(CAMPAIGNS[name](settings, Path(work), args), shlex.split(args.before_each)):
                 say(f"{name}: {found}")
                 good = good and not found["problem"]
                 if not args.point:
@@ -166,7 +200,10 @@ def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.faults", description=__doc__)
     parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN", help=f"of {', '.join(CAMPAIGNS)}; default all")
-    parser.add_argument("--point", type=int, action="append", help=f"interrupted: only this one, 1 to {len(POINTS)}")
+    parser.add_argument("--point", type=int, action="append", help="interrupted, anywhere-*: only this one; not kept")
+    parser.add_argument("--from", type=int, default=1, dest="first", help="anywhere-*: go on with this point")
+    parser.add_argument("--seed", type=int, default=anywhere.SEED, help="anywhere-*: of what is drawn (%(default)s)")
+    parser.add_argument("--before-each", default="", metavar="COMMAND", help="run before each point; it may wait")
     args = parser.parse_args()
     names = args.campaigns or list(CAMPAIGNS)
     unknown = sorted(set(names) - set(CAMPAIGNS))

@@ -41,7 +41,7 @@ def try_point(site: Site, point: Point) -> Outcome:
     """One point, from blank machines."""
     site.cluster.recreate()
     began = time.monotonic()
-    killed = kill_at(site, "site.yml", point)
+    killed = kill_at(site, "site.yml", point).reached
     ran, began = time.monotonic() - began, time.monotonic()
     run = site.play("site.yml")
     again = time.monotonic() - began

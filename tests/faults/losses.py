@@ -164,7 +164,7 @@ class Losses:
         """Every kind of machine, then more control planes and fewer. The first case that leaves a mess is the last."""
         workload = self.build()
         self.site.admin = "cp3"
-        for case in (
+        cases: tuple[Callable[[], Loss], ...] = (
             lambda: self.replace(workload, "the first control plane", "cp1"),
             lambda: self.replace(workload, "the control plane", "cp2", "cp4"),
             lambda: self.replace(
@@ -175,7 +175,8 @@ class Losses:
             lambda: self.case(workload, "two control planes are added: 3 -> 5", self.grow),
             lambda: self.case(workload, "one of five is to leave: refused, nothing changes", self.refuse),
             lambda: self.case(workload, "two of five leave: 5 -> 3", self.shrink),
-        ):
+        )
+        for case in cases:
             yield case()
             if self.unfinished():
                 return

@@ -242,6 +242,64 @@ def quorum_lost(data: Run) -> list[str]:
     ]
 
 
+ANYWHERE = {
+    "anywhere-site": (
+        "`site` killed anywhere",
+        "1 load balancer, 3 control planes, 1 worker, blank at the beginning of each point.",
+    ),
+    "anywhere-remove": (
+        "`remove_node` and `add_nodes` killed anywhere",
+        "1 load balancer, 3 control planes, 2 workers: one cluster, from which a machine leaves and to which it comes "
+        "back again and again.",
+    ),
+    "anywhere-replace": (
+        "`replace_node` killed anywhere",
+        "2 load balancers, 3 control planes, 2 workers: one cluster. Before each point a machine is killed for good, "
+        "and a blank one has its name.",
+    ),
+}
+
+
+def anywhere(data: Run) -> list[str]:
+    """Playbooks killed at points that were drawn, run again, compared with undisturbed runs."""
+    title, machines = ANYWHERE[data["name"]]
+    calm = [run for run in data["runs"] if run["kind"] == "undisturbed"]
+    tried = [run for run in data["runs"] if run["kind"] == "point"]
+    points = [run for run in tried if run["reached"]]
+    good = sum(not run["problem"] for run in points)
+    refused = sum(run["refused"] > 0 for run in points)
+    rows = [
+        [
+            run["number"], run["operation"], run["killed"] if run["reached"] else f"not: it ended in {run['ran']} s",
+            run["during"], run["seen"], f"{run['again']:.0f}" if run["again"] else None,
+            verdict(run["problem"], "as undisturbed"),
+        ]
+        for run in tried
+    ]  # fmt: skip
+    undisturbed = [
+        [run["operation"], f"{run['seconds']:.0f}", run["tasks"], verdict(run["problem"], "verified")] for run in calm
+    ]
+    return [
+        f"## {title}",
+        "",
+        *about(data),
+        f"{machines} SIGKILL goes to Ansible's whole process group; what it had started on a host goes on there. "
+        "`then` is what serves in the moment after the kill: healthy voters of all, learners, API servers; a state is "
+        "unsafe when a second look 5 s later finds it so, too. The same command runs again at once, to its end. That "
+        "end is compared with an undisturbed run's: etcd's members, Nodes, "
+        "Leases, certificates (by which CA, for whom, under which names), manifests and other configuration by "
+        "their hashes, files and their modes, HAProxy's backends, cordons, tokens, claims and markers; certificates "
+        "and members of machines that the run is not about are the same ones as before.",
+        "",
+        *table(["undisturbed", "s", "tasks", "result"], undisturbed),
+        *table(["point", "run", "killed", "in", "then", "again s", "result"], rows),
+        f"{len(points)} points (seed {tried[0]['seed'] if tried else '-'}): {good} ended like an undisturbed run, "
+        f"{sum(bool(run['unsafe']) for run in points)} unsafe states, {sum(run['orphans'] for run in points)} orphan "
+        f"members, {refused} in which the killed run's lock was still held when the next one began.",
+        "",
+    ]
+
+
 SECTIONS = {
     "interrupted": interrupted,
     "colocated": colocated,
@@ -255,6 +313,7 @@ SECTIONS = {
     "losses": losses,
     "losses-external": losses_external,
     "quorum-lost": quorum_lost,
+    **dict.fromkeys(ANYWHERE, anywhere),
     "worker": report_runs.worker,
     "pairs": report_runs.pairs,
     "reset": report_runs.reset,

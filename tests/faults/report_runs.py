@@ -77,7 +77,7 @@ def pairs(data: Run) -> list[str]:
         "own value. Pairs are started within half a second of each other, on one controller, or on two, which are two "
         "homes of one user here: the label is the winner's, the loser ended by itself, had asked no host, and named "
         "the winner's process; `s` is the loser's time from its start to its end, with the winner at work beside. "
-        "`Ansible killed`: SIGKILL to its whole process group when it has the lock; `s` until nobody has the lock, which "
+        "`Ansible killed`: SIGKILL to its whole process group when it has the lock; `s` until nobody has it, which "
         "the keeper gives back. `Ansible and its keeper killed`: until the Lease has ended. In both cases the next run "
         "acts. `frozen past the Lease`: both get SIGSTOP, another run acts when the Lease has ended, both get SIGCONT: "
         "the run's next change is refused, and it has changed nothing; `s` until it ended.",

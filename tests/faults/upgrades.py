@@ -135,7 +135,7 @@ class Upgrades:
     def kill(self, point: Point) -> Case:
         """A run that goes on until it is killed at the point."""
         began = time.monotonic()
-        problem = "" if kill_at(self.site, UPGRADE, point) else "the point was not reached: this says nothing"
+        problem = "" if kill_at(self.site, UPGRADE, point).reached else "the point was not reached: this says nothing"
         return Case(f"killed while {point.name}", problem, round(time.monotonic() - began, 1))
 
     def differs(self) -> str:

@@ -122,6 +122,25 @@ def test_a_secret_whose_token_is_gone_has_expired(cluster: Cluster, module: Run,
     assert "the token that owns it is gone" in result["msg"]
 
 
+def test_the_token_of_the_joins_is_looked_at_too_and_both_have_to_live_on(
+    cluster: Cluster, module: Run, uploaded: str
+) -> None:
+    """FAULTS 5: what a join needs ends, or somebody takes it away, after it was made."""
+    ask = {"state": "verified", "key": uploaded, "ttl_minutes": 10}
+    token = module("bootstrap_token", ttl_minutes=7)["token_id"]
+    assert module("certificate_key", token_id=token, least_minutes=5, **ask)["expires"]
+    ends = module("certificate_key", token_id=token, least_minutes=8, **ask)
+    assert re.search(rf"Bootstrap token {token} ends at \d{{4}}-", ends["msg"])
+    both = module("certificate_key", token_id=token, least_minutes=11, **ask)
+    assert "Secret kubeadm-certs has expired or soon will" in both["msg"]
+    assert "the token that owns it ends at" in both["msg"]
+    module("bootstrap_token", state="absent", token_id=token)
+    gone = module("certificate_key", token_id=token, **ask)
+    assert f"Bootstrap token {token} is gone" in gone["msg"]
+    assert "kubeadm token create" in gone["msg"]
+    assert "not 6 characters" in module("certificate_key", token_id=f"{token}.0123456789abcdef", **ask)["msg"]
+
+
 def test_withdrawn_with_its_tokens_and_nothing_else(cluster: Cluster, module: Run, uploaded: str) -> None:
     """Each upload makes an owner; the Secret refers to the last of them only."""
     earlier = certs_secret(cluster)["metadata"]["ownerReferences"][0]["name"]

@@ -83,6 +83,23 @@ def test_etcd_truth() -> None:
     assert "**x**" in render({"etcd-truth": results({**row, "problem": "x"})})
 
 
+def test_killed_anywhere() -> None:
+    calm = {"kind": "undisturbed", "operation": "remove w2", "seconds": 12.4, "tasks": 40, "problem": "", "same": {}}
+    point = {
+        "kind": "point", "number": 1, "seed": 7, "operation": "remove w2", "killed": "3.0 s after its start",
+        "reached": True, "during": "kube_lb : drain", "ran": 3.1, "seen": "etcd 3 of 3, 3 API servers", "unsafe": [],
+        "refused": 0, "again": 12.6, "orphans": 0, "problem": "",
+    }  # fmt: skip
+    bad = {**point, "number": 2, "unsafe": ["etcd"], "problem": "unsafe: etcd", "orphans": 1, "refused": 2}
+    late = {**point, "number": 3, "reached": False}
+    text = render({"anywhere-remove": {**results(calm, point, bad, late), "name": "anywhere-remove"}})
+    assert "| remove w2 | 12 | 40 | verified |" in text
+    assert "| 1 | remove w2 | 3.0 s after its start | kube_lb : drain | etcd 3 of 3, 3 API servers | 13 | as " in text
+    assert "| 2 | remove w2 | 3.0 s after its start | kube_lb : drain | etcd 3 of 3, 3 API servers | 13 | **uns" in text
+    assert "| 3 | remove w2 | not: it ended in 3.1 s |" in text
+    assert "2 points (seed 7): 1 ended like an undisturbed run, 1 unsafe states, 1 orphan members, 1 in which" in text
+
+
 def test_worker() -> None:
     run = {"what": "added", "names": 7, "seconds": 24.0, "controller": 9.1, "calls": {"w2": 8, "cp1": 1}, "problem": ""}
     slow = {**run, "names": 507, "seconds": 31.0}

@@ -138,7 +138,8 @@ class Rehearsal:
     def settle(self, *members: str, sick: str = "") -> None:
         """Answers of a cluster of the world's nodes; sick: one whose kubelet, etcd and API server are silent."""
         hosts = self.world.hosts
-        nodes = [name for name in hosts if self.world.kubernetes(name)["kubelet_conf"] or name == sick]
+        known = [name for name in hosts if name in self.world.nodes]
+        nodes = [name for name in known if self.world.kubernetes(name)["kubelet_conf"] or name == sick]
         planes = [name for name in nodes if "control_plane" in hosts[name]["groups"]]
         told = [
             {
@@ -160,8 +161,8 @@ class Rehearsal:
             "node_reset": {"*": {"leftovers": []}},
             "host_config": {"*": {"stale_units": [], "steps": []}},
             "lb_backend": {"*": {"answered": True, "servers": {name: {"up": True} for name in planes}}},
-            "bootstrap_token": {"*": {"token": "abcdef.0123456789abcdef"}},
-            "certificate_key": {"*": {"key": "1" * 64}},
+            "bootstrap_token": {"*": {"token": "abcdef.0123456789abcdef", "token_id": "abcdef"}},
+            "certificate_key": {"*": {"key": "1" * 64, "expires": "2026-01-31T12:15:00Z"}},
             "cluster_verify": {"*": {"rows": [], "notes": [], "seconds": {}}},
             "etcd_info": {"*": {"etcd": {**etcd, "healthy_voters": len(members), "tolerance": 1, "findings": []}}},
         }

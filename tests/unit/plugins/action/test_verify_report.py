@@ -65,6 +65,19 @@ def test_a_stopped_etcd_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     assert "hosts not looked at, this run was limited: etcd2" in printed
 
 
+def test_a_vip_on_two_load_balancers_fails_the_play_and_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAULTS 17: VRRP does not pass between them, so both are masters."""
+    given = args(balancers=["lb1", "lb10"])
+    result, printed = run(monkeypatch, given, registered(lb10={"node": BALANCER}))
+    assert result["failed"]
+    assert "vip" in result["msg"]
+    words = " ".join(printed.split())
+    assert "192.0.2.10 on lb1 (eth0) and lb10 (eth0)" in words
+    assert "look whether VRRP passes between them (protocol 112), and at keepalived's log" in words
+    healed = {"node": {**BALANCER, "addresses": []}}
+    assert not run(monkeypatch, given, registered(lb10=healed))[0].get("failed")
+
+
 def test_all_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     result, printed = run(monkeypatch, args(), registered())
     assert not result.get("failed")

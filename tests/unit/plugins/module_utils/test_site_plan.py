@@ -128,8 +128,12 @@ def test_fault_18_vip_fault_api_fine() -> None:
     assert (outcome.plan.state, outcome.plan.hosts["w2"]) == ("existing", "join_worker")
     assert not outcome.fatal
     finding = world.only_finding("vip", "warning")
-    assert "VIP fault, API fine" in finding.found
-    assert "lb1, lb2" in finding.next_step
+    words = "VIP fault, API fine: nothing answers at 10.0.0.100:6443, the API servers of cp1, cp2, cp3 do"
+    assert finding.found == words
+    assert "a join goes through the VIP" in finding.next_step
+    assert finding.next_step.endswith("then look at haproxy and keepalived on lb1, lb2")
+    nobody_joins = World().running(*PLANES, *WORKERS, vip=False).only_finding("vip", "warning")
+    assert "join" not in nobody_joins.next_step
 
 
 def test_fault_02_unfinished_init_is_resumed_on_its_own_host() -> None:
@@ -302,7 +306,10 @@ def test_a_node_that_the_inventory_has_as_something_else_is_extra() -> None:
 def test_fault_35_etcd_data_on_a_new_control_plane() -> None:
     world = World().running("cp1", "w1")
     world.kubernetes("cp2")["etcd_data"] = "present"
-    assert world.only_finding("etcd-data").host == "cp2"
+    finding = world.only_finding("etcd-data")
+    assert finding.host == "cp2"
+    assert finding.found == "/var/lib/etcd is not empty, and the host is not a node"
+    assert "playbooks/reset.yml -e reset_hosts=cp2 -e reset_confirm=NAME" in finding.next_step
 
 
 @pytest.mark.parametrize("state", ["absent", "empty"])
@@ -310,6 +317,12 @@ def test_fault_35_no_etcd_data(state: str) -> None:
     world = World().running("cp1", "w1")
     world.kubernetes("cp2")["etcd_data"] = state
     assert not world.findings("etcd-data")
+
+
+def test_fault_35_etcd_data_on_a_new_worker() -> None:
+    world = World().running(*PLANES, "w1")
+    world.kubernetes("w2")["etcd_data"] = "present"
+    assert world.only_finding("etcd-data").host == "w2"
 
 
 def test_fault_35_our_own_unfinished_join_left_the_data() -> None:

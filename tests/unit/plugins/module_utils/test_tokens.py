@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -98,6 +99,23 @@ def test_a_time_is_read_or_refused(text: str) -> None:
 def test_a_time_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="RFC 3339"):
         tokens.parse_time(text)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "least", "why"),
+    [
+        (15, 0, ""),
+        (15, 14, ""),
+        (15, 15, "ends at 2026-01-31T12:15:00Z"),
+        (0, 0, "ended at 2026-01-31T12:00:00Z"),
+        (-1, 5, "ended at 2026-01-31T11:59:00Z"),
+        (None, 600, ""),
+    ],
+)
+def test_whether_a_token_will_serve(minutes: int | None, least: int, why: str) -> None:
+    token = replace(minted(), expires=None if minutes is None else NOW + timedelta(minutes=minutes))
+    assert tokens.shortcoming(token, NOW, timedelta(minutes=least)) == why
+    assert tokens.shortcoming(None, NOW, timedelta(minutes=least)) == "is gone"
 
 
 @given(now=MOMENTS, ttl=LIVES, left=st.none() | st.timedeltas(timedelta(days=-2), timedelta(days=800)))

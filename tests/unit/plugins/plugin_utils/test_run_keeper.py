@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -302,23 +303,27 @@ def test_a_killed_run_gives_it_back_at_once(world: World, sleeper: subprocess.Po
         world.require()
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_run_that_ends_while_no_api_answers_lets_the_next_one_in(
-    world: World, sleeper: subprocess.Popen[bytes], told: bool, monkeypatch: pytest.MonkeyPatch
+def test_in_the_middle_of_a_question_that_nobody_answers_it_ends_with_its_run(
+    world: World, sleeper: subprocess.Popen[bytes]
 ) -> None:
-    """As the look of recover_quorum, after which the recovery is started at once."""
-    silent = "import time; run_keeper.open_api = lambda *_given, **_named: time.sleep(60)\nrun_keeper.main()"
-    monkeypatch.setattr(run_keeper, "START", run_keeper.START.replace("run_keeper.main()", silent))
-    keeper = begins(world, sleeper)["keeper"]
-    world.begin()
-    time.sleep(run_keeper.RETRY + 0.5)
-    if told:
-        os.kill(keeper, signal.SIGTERM)
-    else:
+    world.kubeconfig.write_text(json.dumps({
+        "apiVersion": "v1", "kind": "Config", "current-context": "a",
+        "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "a", "user": {"token": "none"}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+    }))  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as free_port:
+        port = free_port.getsockname()[1]
+    assert begins(world, sleeper, endpoints=[f"https://127.0.0.1:{port}"] * 8)["level"] == "controller"
+    with socket.create_server(("127.0.0.1", port)) as deaf:
+        deaf.settimeout(3 * run_keeper.RETRY)
+        asked, _address = deaf.accept()
         sleeper.kill()
-        sleeper.wait()
-    assert soon(lambda: bool((run_state.read(str(world.state)) or {}).get("lost")), 2)
-    assert soon(lambda: free(world), run_keeper.PARTING + run_keeper.RETRY)
+        with asked:
+            # So long a run that comes next waits.
+            assert soon(lambda: free(world), run_keeper.PARTING + run_keeper.RETRY)
+    with pytest.raises(RefusedError, match="the run has ended"):
+        world.require()
 
 
 def test_a_killed_keeper_stops_its_run(world: World, sleeper: subprocess.Popen[bytes]) -> None:
