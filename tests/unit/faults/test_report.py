@@ -90,7 +90,7 @@ def test_killed_anywhere() -> None:
         "seconds": 12.4,
         "walls": [0.3] * 40,
         "problem": "",
-        "same": {},
+        "same": {"nodes": {}, "machines": {}},
     }
     point = {
         "kind": "point", "number": 1, "seed": 7, "operation": "remove w2", "killed": "3.0 s after its start",
