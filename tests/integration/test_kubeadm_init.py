@@ -46,7 +46,9 @@ def phase(pki: Path, name: str) -> str:
     config = pki.parent / "kubeadm.yaml"
     config.write_text(CONFIG.format(version=VERSION, pki=pki))
     argv = [program("kubernetes", "kubeadm"), "init", "phase", "certs", name, "--config", config]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        argv, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
