@@ -76,6 +76,8 @@ class QuorumLost:
             ]
             for pod in listed
             if pod["spec"].get("nodeName", "").startswith("w")
+            # verify's own, which are about to go.
+            and not pod["metadata"]["namespace"].startswith("quorum-verify-")
         }
 
     def cases(self) -> Iterator[Loss]:
