@@ -144,14 +144,16 @@ def prefer(pid: int) -> None:
 
 
 @contextlib.contextmanager
-def probing(cluster: Cluster, out: Path, rate: float = 10.0, kinds: Sequence[str] = ()) -> Iterator[None]:
+def probing(
+    cluster: Cluster, out: Path, rate: float = 10.0, kinds: Sequence[str] = (), words: Sequence[str] = ()
+) -> Iterator[None]:
     """The prober runs, so often a second, until the block ends, then reads its objects a last time.
 
     It goes before everything else on this machine: what is measured is the cluster, not the prober's turn.
     """
     shutil.rmtree(out, ignore_errors=True)
     argv = ["nice", "-n", "-10", sys.executable, "-m", "lab", "probe", "--kubeconfig", str(cluster.kubeconfig)]
-    argv += ["--out", str(out), "--rate", str(rate), *(f"--kind={kind}" for kind in kinds)]
+    argv += ["--out", str(out), "--rate", str(rate), *(f"--kind={kind}" for kind in kinds), *words]
     with subprocess.Popen(
         [*argv, "--seconds", "0"],
         cwd=CHECKOUT,

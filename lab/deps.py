@@ -24,6 +24,7 @@ PACKAGES = (
     "mmdebstrap",
     "debian-archive-keyring",
     "openssh-client",
+    "rclone",
     "skopeo",
     "gcc",
     "libc6-dev",

@@ -26,6 +26,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     probe.add_argument("--timeout", type=float, default=1.0, help="of one probe, in seconds")
     probe.add_argument("--namespace", default=NAMESPACE)
     probe.add_argument("--kind", action="append", choices=KINDS, help=f"what to ask for; default: {', '.join(KINDS)}")
+    probe.add_argument("--goes-back", action="store_true", help="etcd is restored from a snapshot meanwhile: write on")
     probe.add_argument("--out", type=Path, required=True, metavar="DIR")
     probe.add_argument("--json", action="store_true")
     probe.set_defaults(run=_probe)
@@ -38,7 +39,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _probe(_lab: Settings, args: argparse.Namespace) -> int:
     access = kubeconfig.load(args.kubeconfig, args.server)
     kinds = tuple(args.kind or KINDS)
-    prober = Prober(Plan(access, args.out, args.seconds, args.rate, args.timeout, args.namespace, kinds))
+    prober = Prober(
+        Plan(access, args.out, args.seconds, args.rate, args.timeout, args.namespace, kinds, args.goes_back)
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: prober.stop.set())
     prober.run()

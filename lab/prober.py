@@ -35,7 +35,7 @@ Probe = Callable[[], dict[str, object]]
 
 @dataclass(frozen=True)
 class Plan:
-    """How to probe; `seconds` 0 means until told to stop."""
+    """How to probe; `seconds` 0 means until told to stop. goes_back: etcd is restored from a snapshot meanwhile."""
 
     access: Access
     out: Path
@@ -44,6 +44,7 @@ class Plan:
     timeout: float = 1.0
     namespace: str = NAMESPACE
     kinds: tuple[str, ...] = KINDS
+    goes_back: bool = False
 
 
 def ticks(stop: threading.Event, started: float, rate: float, seconds: float) -> Iterator[int]:
@@ -115,7 +116,7 @@ class Prober:
             return lambda: facts(channel.ask(Request("GET", "/readyz")), writes=False)
         if kind == "read":
             return partial(_read, writer, channel)
-        return partial(_write, writer, channel, ledger)
+        return partial(_write, writer, channel, ledger, self._plan.goes_back)
 
     def _patient(self) -> Channel:
         return Channel(self._plan.access.server, self._plan.access.as_user, PATIENT_TIMEOUT, kept=False)
@@ -166,7 +167,7 @@ def _read(writer: Writer, channel: Channel) -> dict[str, object]:
     return {**facts(answer, writes=False), **seen}
 
 
-def _write(writer: Writer, channel: Channel, ledger: Ledger) -> dict[str, object]:
+def _write(writer: Writer, channel: Channel, ledger: Ledger, back: bool) -> dict[str, object]:
     attempt = writer.attempt()
     answer = channel.ask(attempt.request)
     base = writer.learn(answer)
@@ -174,7 +175,7 @@ def _write(writer: Writer, channel: Channel, ledger: Ledger) -> dict[str, object
         ledger.add(Ack(writer.stream, attempt.seq, base.version, answer.start, answer.end))
     elif answer.status == CONFLICT:
         # An earlier write whose answer never came, or is still on its way, was first: go on from what it left.
-        writer.learn(channel.ask(writer.read()))
+        writer.learn(channel.ask(writer.read()), back=back)
     return {**facts(answer, writes=True), "seq": attempt.seq}
 
 

@@ -71,13 +71,16 @@ class Writer:
             body = self._body(add_number(self._base.written, self._seq), self._base.version)
             return Attempt(self._seq, Request("PUT", self.path, body))
 
-    def learn(self, answer: Answer) -> Base | None:
-        """Take the object in from an answer that carries it; an older state than the known one changes nothing."""
+    def learn(self, answer: Answer, *, back: bool = False) -> Base | None:
+        """Take the object in from an answer that carries it; an older state than the known one changes nothing.
+
+        back: unless the cluster may have gone back to a snapshot.
+        """
         base = self.parse(answer)
         if base is None:
             return None
         with self._lock:
-            if self._base is None or base.version > self._base.version:
+            if self._base is None or back or base.version > self._base.version:
                 self._base = base
         return base
 

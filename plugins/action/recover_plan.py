@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible import constants
 from ansible.plugins.action import ActionBase
@@ -16,10 +15,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import RefusedError
 from ansible_collections.quorum.kubeadm.plugins.module_utils.recovery import Outcome, decide
 from ansible_collections.quorum.kubeadm.plugins.module_utils.recovery_seen import Asked, Machine
-from ansible_collections.quorum.kubeadm.plugins.plugin_utils.hosts_read import problem_of
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.etcd_seen import PODS, machine, silent
 from ansible_collections.quorum.kubeadm.plugins.plugin_utils.values import plain
 
-DATA, ETCD, PODS, COPY = "__recover_data", "__recover_etcd", "__recover_pods", "__recover_snapshot"
 SPEC: dict[str, Any] = {
     "hosts": {"type": "list", "elements": "str", "required": True},
     "control_planes": {"type": "list", "elements": "str", "required": True},
@@ -31,32 +29,9 @@ SPEC: dict[str, Any] = {
 }
 
 
-def machine(name: str, seen: Mapping[str, Any], away: Mapping[str, str]) -> Machine:
-    """A host's registers as one value; away: addresses of hosts that gave nothing, to their names."""
-    told = plain(seen.get(DATA) or {})
-    if "etcd" not in told:
-        first = plain(seen.get(PODS) or {})
-        return Machine(name, why=problem_of(told if told.get("failed") or not first else first)[1])
-    sample = plain(seen.get(ETCD) or {}).get("etcd") or {}
-    members = sample.get("members") or []
-    copy = plain(seen.get(COPY) or {})
-    return Machine(
-        name=name,
-        reachable=True,
-        etcd=told["etcd"],
-        quorum=bool(sample.get("linearizable")),
-        voters=tuple(sorted(one["name"] or one["id"] for one in members if not one["learner"])),
-        alarms=tuple(sorted({alarm for one in members for alarm in one["alarms"]})),
-        answering=tuple(url for url in told.get("answering") or [] if urlsplit(url).hostname in away),
-        snapshot=copy.get("snapshot") or {},
-        why=str((copy.get("error") or {}).get("found") or ""),
-    )
-
-
 def machines_of(given: Mapping[str, Any], hostvars: Mapping[str, Any]) -> list[Machine]:
     """All hosts of etcd."""
-    silent = [name for name in given["hosts"] if "etcd" not in (hostvars[name].get(DATA) or {})]
-    away = {str(given["addresses"][name]): name for name in silent if name in given["addresses"]}
+    away = silent(given["hosts"], given["addresses"], hostvars)
     return [machine(name, hostvars[name], away) for name in sorted(given["hosts"])]
 
 

@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.quorum.kubeadm.plugins.module_utils import backup_status
+from ansible_collections.quorum.kubeadm.plugins.module_utils.certificate_judge import Limits
+from ansible_collections.quorum.kubeadm.plugins.module_utils.certificate_judge import judge as judge_seen
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify import (
     Hosts,
     Row,
+    failed,
     judge_etcd,
     judge_hosts,
     judge_units,
@@ -24,7 +27,8 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.verify import (
     names,
 )
 from ansible_collections.quorum.kubeadm.plugins.module_utils.verify_orphans import judge_backends, strict
-from ansible_collections.quorum.kubeadm.plugins.plugin_utils import verify_table
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils import certificate_table, verify_table
+from ansible_collections.quorum.kubeadm.plugins.plugin_utils.report_file import certificates_of, why, write_document
 
 Result = Mapping[str, Any]
 
@@ -39,7 +43,7 @@ def hosts_seen(
         result = hostvars[name].get(register) or {}
         seen[name] = result.get("node")
         if seen[name] is None:
-            errors[name] = _why(result)
+            errors[name] = why(result)
     return seen, errors
 
 
@@ -54,6 +58,7 @@ def judge(args: Mapping[str, Any], hosts: Hosts) -> tuple[list[dict[str, str]], 
         rows.append(_lost("etcd", etcd, "Look at the etcd members' logs"))
     if "rows" not in cluster:
         rows.append(_lost("api", cluster, "Look at the API servers and at the load balancers"))
+    rows += backup_status.judge(args.get("backups") or {}, time.time())
     listed = [row.result() for row in rows]
     listed += [{key: str(value) for key, value in row.items()} for row in cluster.get("rows") or []]
     every = dict.fromkeys((*hosts.nodes, *hosts.balancers, *hosts.etcd))
@@ -64,30 +69,31 @@ def judge(args: Mapping[str, Any], hosts: Hosts) -> tuple[list[dict[str, str]], 
     return listed, notes
 
 
+def judge_certificates(
+    args: Mapping[str, Any], play_hosts: list[str], hostvars: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """Those of the hosts that were asked for them."""
+    register = args["certificate_register"]
+    asked = [name for name in play_hosts if "certificates" in (hostvars[name].get(register) or {})]
+    found, _lost_hosts = certificates_of(asked, hostvars, register)
+    if not found:
+        return []
+    limits = Limits(datetime.now(timezone.utc), args["certificate_warn_days"], args["certificate_fail_days"])
+    rows = judge_seen(found, limits)
+    if failed(rows):
+        return certificate_table.for_verify(rows)
+    fine = Row("certificates", names(asked), "ok", certificate_table.first_end(found, limits.now))
+    return [fine.result(), *certificate_table.for_verify(rows)]
+
+
+def registered(names: Iterable[str], hostvars: Mapping[str, Any], register: str) -> dict[str, Any]:
+    """What those of the hosts have registered that were asked."""
+    told = {name: hostvars[name].get(register) for name in names if name in hostvars}
+    return {name: result for name, result in told.items() if result}
+
+
 def _lost(check: str, result: Result, step: str) -> Row:
-    return Row(check, "cluster", "fail", _why(result), str((result.get("error") or {}).get("next") or step))
-
-
-def _why(result: Result) -> str:
-    error = result.get("error") or {}
-    if error.get("what"):
-        return f"{error['what']}: {error.get('found') or 'no reason given'} ({error.get('where')})"
-    message = " ".join(str(result.get("msg") or "").split()).removeprefix("Task failed: ")
-    if result.get("unreachable"):
-        return f"unreachable: {message}" if message else "unreachable"
-    return message or "was not asked: no host that could be asked answers"
-
-
-def write_document(path: str, document: Mapping[str, Any]) -> None:
-    """Replace the file at once, so that nobody reads half of it."""
-    temporary = f"{path}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as stream:
-            json.dump(document, stream, indent=2)
-            stream.write("\n")
-        os.replace(temporary, path)
-    except OSError as exc:
-        raise AnsibleActionFail(f"verify's result cannot be written to {path}: {exc.strerror}") from exc
+    return Row(check, "cluster", "fail", why(result), str((result.get("error") or {}).get("next") or step))
 
 
 class ActionModule(ActionBase):
@@ -107,12 +113,16 @@ class ActionModule(ActionBase):
                 "balancers": {"type": "list", "elements": "str", "default": []},
                 "absent": {"type": "list", "elements": "str", "default": []},
                 "balancer_register": {"type": "str", "default": "__kube_verify_balancer"},
+                "backup_register": {"type": "str", "default": "__etcd_backup_seen"},
                 "etcd_machines": {"type": "list", "elements": "str", "default": []},
                 "etcd_members": {"type": "list", "elements": "str", "required": True},
                 "vip": {"type": "str", "required": True},
                 "cluster": {"type": "dict", "required": True},
                 "etcd": {"type": "dict", "required": True},
                 "node_register": {"type": "str", "default": "__kube_verify_node"},
+                "certificate_register": {"type": "str", "default": "__kube_verify_certificates"},
+                "certificate_warn_days": {"type": "float", "default": 30.0},
+                "certificate_fail_days": {"type": "float", "default": 7.0},
                 "output": {"type": "str", "choices": ["table", "json"], "default": "table"},
                 "output_file": {"type": "path", "default": ""},
             }
@@ -120,17 +130,16 @@ class ActionModule(ActionBase):
         seen, errors = hosts_seen(values["ansible_play_hosts_all"], values["hostvars"], args["node_register"])
         nodes = tuple(dict.fromkeys((*args["control_planes"], *args["workers"])))
         machines = tuple(args["etcd_machines"])
-        register = args["balancer_register"]
-        told = {
-            name: values["hostvars"][name].get(register) for name in args["balancers"] if name in values["hostvars"]
-        }
-        args["backends"] = {name: result for name, result in told.items() if result}
+        args["backends"] = registered(args["balancers"], values["hostvars"], args["balancer_register"])
+        asked = dict.fromkeys((*args["etcd_members"], *args["control_planes"]))
+        args["backups"] = registered(asked, values["hostvars"], args["backup_register"])
         rows, notes = judge(args, Hosts(seen, nodes, tuple(args["balancers"]), errors, machines))
+        rows += judge_certificates(args, values["ansible_play_hosts_all"], values["hostvars"])
         document = verify_table.document(rows, notes, args["cluster"].get("seconds") or {})
         as_json = args["output"] == "json"
         Display().display(verify_table.one_line(document) if as_json else verify_table.table(rows, notes))
         if args["output_file"]:
-            write_document(args["output_file"], document)
+            write_document(args["output_file"], document, "verify's result")
         # Everything has been printed: the result does not repeat it.
         result.update(changed=False, counts=document["verify"]["counts"], msg=verify_table.verdict(rows))
         if not document["verify"]["ok"]:

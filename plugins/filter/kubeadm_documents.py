@@ -67,6 +67,12 @@ def node_settings(names: list[str], hostvars: Mapping[str, Any]) -> dict[str, di
     }
 
 
+def serving_names(names: list[str], hostvars: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Each node's names and addresses for its kubelet's certificate, as kubelet_serving_csr takes them."""
+    addresses = node_addresses(names, hostvars)
+    return {name: [addresses[name], *map(str, hostvars[name].get("kube_node_serving_names") or [])] for name in names}
+
+
 class FilterModule:
     """The filters by name."""
 
@@ -78,4 +84,5 @@ class FilterModule:
             "join_documents": join_documents,
             "node_addresses": node_addresses,
             "node_settings": node_settings,
+            "serving_names": serving_names,
         }

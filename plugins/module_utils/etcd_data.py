@@ -10,12 +10,12 @@ import glob
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from .errors import CommandError, RefusedError
 from .etcd_restoring import MEMBER, RECORD, WORK, Found, parse_record
-from .etcd_wal import NAME, Log, committed, read_log
+from .etcd_wal import NAME, Log, committed, read_beginning, read_log
 from .host_io import Host
 from .host_kubernetes import KEPT_DATA
 
@@ -67,13 +67,14 @@ class DataDir:
         # What was read, and of which files: read once while they are the same.
         self._read: tuple[object, tuple[Log | None, str]] | None = None
 
-    def look(self, *, old: bool = True) -> Found:
+    def look(self, *, old: bool = True, whole: bool = True) -> Found:
         """What is there. A damaged log is told, not raised. old: also the log of data that were not restored.
 
-        A log may have hundreds of megabytes, every byte of which is under a checksum.
+        whole: how far the log goes, too, not only whose it is. It may have hundreds of megabytes, every byte of them
+        under a checksum.
         """
         record = parse_record(_text(f"{self.member}/{RECORD}"))
-        log, damage = self._log() if old or record else (None, "")
+        log, damage = self._log(whole) if old or record else (None, "")
         return Found(
             member=os.path.isdir(self.member),
             fresh=os.path.isdir(self._fresh),
@@ -99,19 +100,19 @@ class DataDir:
                 content = stream.read()
             yield name, content
 
-    def _log(self) -> tuple[Log | None, str]:
-        state = [(name, Host().identity(f"{self.member}/wal/{name}")) for name in self._names()]
+    def _log(self, whole: bool) -> tuple[Log | None, str]:
+        state = (whole, [(name, Host().identity(f"{self.member}/wal/{name}")) for name in self._names()])
         if self._read is None or self._read[0] != state:
-            self._read = (state, self._read_log())
+            self._read = (state, self._read_log(read_log if whole else read_beginning))
         return self._read[1]
 
-    def _read_log(self) -> tuple[Log | None, str]:
+    def _read_log(self, read: Callable[[Iterator[tuple[str, bytes]]], Log]) -> tuple[Log | None, str]:
         found = ""
         for attempt in range(TRIES if os.path.isdir(self.member) else 0):
             if attempt:
                 time.sleep(PAUSE)
             try:
-                return read_log(self._files()), ""
+                return read(self._files()), ""
             except RefusedError as exc:
                 found = f"{exc.where}: {exc.found}"
                 if not self._runs():
@@ -165,7 +166,8 @@ class DataDir:
         """An empty place to work in, on the same file system, that nobody else reads."""
         with _disk(self.work):
             shutil.rmtree(self.work, ignore_errors=True)
-            os.makedirs(self.work, mode=0o700)
+            for path in (self.path, self.work):
+                os.makedirs(path, mode=0o700, exist_ok=True)
 
     def copy(self, log: Log) -> None:
         """The data, with everything in the log marked as committed."""

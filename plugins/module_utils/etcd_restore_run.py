@@ -1,15 +1,15 @@
 # Copyright: quorum.kubeadm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""etcd's data restored as a cluster of one member: from what a survivor has, or from a snapshot; then put in place."""
+"""etcd's data restored as a member of a new cluster: from a survivor's data, or from a snapshot; then put in place."""
 
 from __future__ import annotations
 
 import calendar
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from .etcd_restoring import (
     identity,
     is_prepared,
     prepare_steps,
+    require_alone,
     require_stopped,
     snapshot_identity,
 )
@@ -49,12 +50,17 @@ class Io:
     settle: Callable[[str, str], None]
     sealed: Callable[[str], Iterator[bytes]]
     token: Callable[[], str]
+    # Fingerprints of the clusters' CAs that a snapshot speaks of.
+    authorities: Callable[[str], list[str]]
     clock: Callable[[], float] = time.time
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A file that has been judged. taken: when, by its name, or else when it was last written."""
+    """A file that has been judged. taken: when, by its name, or else when it was last written.
+
+    version: of etcd that has written it; authorities: fingerprints of the CAs of the cluster that it is of.
+    """
 
     path: str
     sha256: str
@@ -62,6 +68,8 @@ class Snapshot:
     revision: int
     total_keys: int
     taken: float
+    version: str = ""
+    authorities: Sequence[str] = ()
 
 
 def look_at(io: Io, path: str) -> Snapshot:
@@ -70,7 +78,23 @@ def look_at(io: Io, path: str) -> Snapshot:
     contents, told = judge(io.snapshots, path, path), io.snapshots.tools.status(path)
     named = NAMED.search(path)
     taken = float(calendar.timegm(time.strptime(named.group(1), STAMP))) if named else io.data.changed(path)
-    return Snapshot(path, contents.sha256, contents.size, told.revision, told.total_keys, taken)
+    whose = io.authorities(path)
+    return Snapshot(
+        path, contents.sha256, contents.size, told.revision, told.total_keys, taken, told.version, tuple(whose)
+    )
+
+
+def _judged(io: Io, params: Mapping[str, Any]) -> Snapshot | None:
+    """The snapshot that was asked for, and no other; None where none was."""
+    snapshot = look_at(io, params["snapshot"]) if params["snapshot"] else None
+    if snapshot and params["sha256"] not in ("", snapshot.sha256):
+        raise RefusedError(
+            "this is not the snapshot that shall be restored",
+            where=snapshot.path,
+            found=f"SHA-256 {snapshot.sha256}, not {params['sha256']}",
+            next_step="bring the file once more, and look at this host's disk and memory",
+        )
+    return snapshot
 
 
 def _source(io: Io, found: Found, snapshot: Snapshot | None) -> str:
@@ -116,7 +140,7 @@ def _restore(io: Io, told: Told, path: str, wanted: Wanted, token: str) -> None:
         path,
         data.restored,
         f"--name={wanted.name}",
-        f"--initial-cluster={wanted.name}={wanted.peer_url}",
+        f"--initial-cluster={wanted.initial}",
         f"--initial-advertise-peer-urls={wanted.peer_url}",
         f"--initial-cluster-token={token}",
         f"--bump-revision={BUMP}",
@@ -134,9 +158,13 @@ def _restore(io: Io, told: Told, path: str, wanted: Wanted, token: str) -> None:
 
 def prepared(io: Io, params: Mapping[str, Any], *, effects: bool) -> dict[str, Any]:
     """Make the new data beside the old ones."""
-    wanted, found = Wanted(params["name"], params["peer_url"]), io.data.look()
-    require_stopped(found, io.data.path)
-    snapshot = look_at(io, params["snapshot"]) if params["snapshot"] else None
+    members = params["initial_members"] or {params["name"]: params["peer_url"]}
+    wanted, whole = Wanted(params["name"], members, params["token"]), not params["snapshot"]
+    found = io.data.look(whole=whole)
+    if not params["snapshot"]:
+        require_stopped(found, io.data.path)
+        require_alone(wanted)
+    snapshot = _judged(io, params)
     source = _source(io, found, snapshot)
     if is_prepared(found, wanted, source):
         return _told(found, snapshot, [])
@@ -145,20 +173,21 @@ def prepared(io: Io, params: Mapping[str, Any], *, effects: bool) -> dict[str, A
             "what an earlier run has prepared is for another member, and the old data are away",
             where=io.data.path,
             found=f"prepared for {found.prepared.name if found.prepared else 'nobody'}, asked for {wanted.name}",
-            next_step="give the same name and peer URL again, or rename the kept data back to `member`",
+            next_step="give the same name and members again, or rename the kept data back to `member`",
         )
     io.snapshots.tools.require("status")
     require_room(io.snapshots.store.free(), _need(io, snapshot), params["minimum_free_bytes"], io.data.path)
     steps = prepare_steps(found, snapshot.path if snapshot else io.data.member, wanted, from_log=snapshot is None)
     if effects:
-        with io.data.locked():
+        # A snapshot is restored beside a member that may run: nothing is taken from its data.
+        with nullcontext() if snapshot else io.data.locked():
             _prepare(io, found, snapshot, wanted, source)
-    return _told(io.data.look() if effects else found, snapshot, steps)
+    return _told(io.data.look(whole=whole) if effects else found, snapshot, steps)
 
 
 def _prepare(io: Io, found: Found, snapshot: Snapshot | None, wanted: Wanted, source: str) -> None:
     io.data.begin()
-    token = io.token()
+    token = wanted.token or io.token()
     if snapshot:
         told, path, written = Told(snapshot.revision, snapshot.total_keys, ""), snapshot.path, snapshot.taken
     else:
@@ -167,7 +196,7 @@ def _prepare(io: Io, found: Found, snapshot: Snapshot | None, wanted: Wanted, so
     record = Record(
         source,
         wanted.name,
-        wanted.peer_url,
+        wanted.initial,
         token,
         told.revision,
         told.total_keys,
@@ -179,19 +208,20 @@ def _prepare(io: Io, found: Found, snapshot: Snapshot | None, wanted: Wanted, so
 
 def activated(io: Io, *, effects: bool) -> dict[str, Any]:
     """Put the new data into their place."""
-    found = io.data.look(old=False)
+    found = io.data.look(old=False, whole=False)
     require_stopped(found, io.data.path)
     kept = io.data.kept(io.clock())
     steps = activate_steps(found, kept)
     if effects and steps:
         with io.data.locked():
             io.data.activate(kept)
-    return _told(io.data.look(old=False) if effects else found, None, steps)
+    return _told(io.data.look(old=False, whole=False) if effects else found, None, steps)
 
 
 def examined(io: Io, params: Mapping[str, Any]) -> dict[str, Any]:
     """What there is to restore from."""
-    return _told(io.data.look(), look_at(io, params["snapshot"]) if params["snapshot"] else None, [])
+    told = _told(io.data.look(whole=params["log"] == "whole"), _judged(io, params), [])
+    return {**told, "free_bytes": io.snapshots.store.free(), "etcdutl": io.snapshots.tools.version()}
 
 
 def _told(found: Found, snapshot: Snapshot | None, steps: list[str]) -> dict[str, Any]:

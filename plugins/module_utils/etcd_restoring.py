@@ -33,12 +33,13 @@ NONE, PREPARED, ACTIVATED = "none", "prepared", "activated"
 class Record:
     """What a restored directory is made of. source: identity of the log or of the snapshot.
 
+    members: all of the restored cluster, as etcdutl was given them. token: theirs, which no other restore has.
     revision, total_keys: what the source had. written: when its last write was. log: the restored log as it was made.
     """
 
     source: str
     name: str
-    peer_url: str
+    members: str
     token: str
     revision: int
     total_keys: int
@@ -96,28 +97,54 @@ def snapshot_identity(sha256: str) -> str:
     return f"snapshot:{sha256}"
 
 
+def initial_cluster(members: Mapping[str, str]) -> str:
+    """All members to be, name to peer URL, as every one of them has to be given them: in one order."""
+    return ",".join(f"{name}={members[name]}" for name in sorted(members))
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """The one member of the cluster to be."""
+    """A member of the cluster to be. members: all of it, name to peer URL.
+
+    token: what all of them are given; "" for a cluster of one, which makes its own.
+    """
 
     name: str
-    peer_url: str
+    members: Mapping[str, str]
+    token: str = ""
 
     def __post_init__(self) -> None:
-        wrong = [f"name {self.name!r}"] if not NAME.fullmatch(self.name) else []
-        if not PEER.fullmatch(self.peer_url):
-            wrong.append(f"peer_url {self.peer_url!r}")
+        wrong = [f"name {name!r}" for name in sorted({self.name, *self.members}) if not NAME.fullmatch(name)]
+        wrong += [f"peer URL {url!r}" for url in sorted(self.members.values()) if not PEER.fullmatch(url)]
+        if self.name not in self.members:
+            wrong.append(f"{self.name!r}, who is none of the members")
+        if len(set(self.members.values())) < len(self.members):
+            wrong.append("two members with one peer URL")
+        if len(self.members) > 1 and not self.token:
+            wrong.append("no token that all of them have")
         if wrong:
             raise InputError(
                 "this is no name or no peer URL of a member",
                 where="etcd_restore",
                 found=", ".join(wrong),
-                next_step="give the inventory's name of the host, and https://ADDRESS:2380",
+                next_step="give the inventory's name of the host, and https://ADDRESS:2380; several share one token",
             )
 
+    @property
+    def peer_url(self) -> str:
+        """Its own."""
+        return self.members[self.name]
+
+    @property
+    def initial(self) -> str:
+        """All of them."""
+        return initial_cluster(self.members)
+
     def is_of(self, record: Record | None) -> bool:
-        """Whether that is this very member."""
-        return record is not None and (record.name, record.peer_url) == (self.name, self.peer_url)
+        """Whether that is this very member of this very cluster."""
+        if record is None or (record.name, record.members) != (self.name, self.initial):
+            return False
+        return self.token in ("", record.token)
 
 
 def require_stopped(found: Found, where: str) -> None:
@@ -128,6 +155,17 @@ def require_stopped(found: Found, where: str) -> None:
             where=where,
             found="its database is locked by a process",
             next_step="run recover_quorum.yml, which stops it; by hand: take its manifest away, or stop etcd.service",
+        )
+
+
+def require_alone(wanted: Wanted) -> None:
+    """Members that each have what they had do not hold the same."""
+    if wanted.members.keys() - {wanted.name}:
+        raise InputError(
+            "a cluster of several members is restored from one snapshot",
+            where="etcd_restore",
+            found=f"no snapshot for {', '.join(sorted(wanted.members))}",
+            next_step="give the same snapshot to every member",
         )
 
 
@@ -149,7 +187,9 @@ def prepare_steps(found: Found, origin: str, wanted: Wanted, *, from_log: bool) 
         ]
     else:
         steps.append(f"judge the snapshot {origin}")
-    return [*steps, f"restore it as the cluster of {wanted.name} alone, with new IDs, revisions {BUMP} higher"]
+    whole = f"the cluster of {', '.join(sorted(wanted.members))}" if wanted.members.keys() - {wanted.name} else ""
+    what = f"{wanted.name} of {whole}" if whole else f"the cluster of {wanted.name} alone"
+    return [*steps, f"restore it as {what}, with new IDs, revisions {BUMP} higher"]
 
 
 def activate_steps(found: Found, kept: str) -> list[str]:
@@ -182,5 +222,6 @@ def facts(found: Found) -> dict[str, Any]:
         "uncommitted": log.uncommitted if log else 0,
         **{key: shown.get(key, "" if key.endswith("_id") else 0) for key in keys},
         "was_restored": found.record is not None,
+        "record": asdict(found.record) if found.record else {},
         "restored": asdict(restored) if restored else {},
     }

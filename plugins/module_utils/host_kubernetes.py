@@ -64,7 +64,7 @@ def parse_kubeconfig(text: str, read_file: Any) -> dict[str, str | None] | None:
 
 def public_pem(text: str | None) -> str | None:
     """The certificates in a PEM file and nothing else: a key that was put beside them is never passed on."""
-    blocks = re.findall(r"-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----", text or "")
+    blocks = re.findall(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----", text or "")
     return "".join(block + "\n" for block in blocks) or None
 
 

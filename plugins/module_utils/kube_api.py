@@ -86,7 +86,7 @@ class KubeApi:
     ) -> None:
         self._transport = transport
         self._endpoints = [_endpoint(url) for url in endpoints]
-        self._headers = {"Accept": JSON, "User-Agent": FIELD_MANAGER, **(headers or {})}
+        self._headers = {"User-Agent": FIELD_MANAGER, **(headers or {})}
         self._timeout = timeout
         self.dry_run = dry_run
         self._clock = clock
@@ -108,6 +108,7 @@ class KubeApi:
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = JSON,
+        accept: str = JSON,
         retry: bool = True,
     ) -> Response:
         """Send, with retries until the timeout while nothing answers or the answer is transient."""
@@ -119,7 +120,8 @@ class KubeApi:
                 body = {"kind": "DeleteOptions", "apiVersion": "v1", **(body or {}), "dryRun": ["All"]}
         target = f"{path}?{urlencode(asked)}" if asked else path
         payload = None if body is None else json.dumps(body).encode()
-        headers = self._headers if payload is None else {**self._headers, "Content-Type": content_type}
+        headers = {**self._headers, "Accept": accept}
+        headers |= {} if payload is None else {"Content-Type": content_type}
         until, pause = self._clock() + self._timeout, FIRST_PAUSE
         while True:
             answer = self._sweep(Request(method, target, payload, headers))
@@ -134,12 +136,12 @@ class KubeApi:
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Object:
         """Read one object."""
-        return self._object(self.raw("GET", path, query=query), "GET", path)
+        return self.parsed(self.raw("GET", path, query=query), "GET", path)
 
     def find(self, path: str) -> Object | None:
         """Read one object; None when there is none."""
         response = self.raw("GET", path)
-        return None if response.status == 404 else self._object(response, "GET", path)
+        return None if response.status == 404 else self.parsed(response, "GET", path)
 
     def list(self, path: str, query: Mapping[str, str] | None = None) -> list[Object]:
         """Read a collection, with one request."""
@@ -153,12 +155,12 @@ class KubeApi:
             there = self.find(f"{path}/{quote(body['metadata']['name'], safe='')}")
             if there is not None and _covers(there, body):
                 return there
-        return self._object(response, "POST", path)
+        return self.parsed(response, "POST", path)
 
     def patch(self, path: str, body: Object, content_type: str = MERGE) -> Object:
         """Change an object. Put metadata.resourceVersion into the body to change only what was read."""
         response = self.raw("PATCH", path, body, query={"fieldManager": FIELD_MANAGER}, content_type=content_type)
-        return self._object(response, "PATCH", path)
+        return self.parsed(response, "PATCH", path)
 
     def resource(self, obj: Object) -> Resource:
         """Where objects of this one's kind live. ApiError 404 when the API does not know the kind."""
@@ -170,7 +172,7 @@ class KubeApi:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         if dry_run:
             query["dryRun"] = "All"
-        return self._object(self.raw("PATCH", path, obj, query=query, content_type=APPLY), "PATCH", path)
+        return self.parsed(self.raw("PATCH", path, obj, query=query, content_type=APPLY), "PATCH", path)
 
     def delete(self, path: str, uid: str = "") -> bool:
         """Delete an object, only the one with this uid if given. False when it is not there (any more)."""
@@ -180,7 +182,7 @@ class KubeApi:
         response = self.raw("DELETE", path, body)
         if response.status == 404:
             return False
-        self._object(response, "DELETE", path)
+        self.parsed(response, "DELETE", path)
         return True
 
     def now(self) -> datetime:
@@ -219,7 +221,8 @@ class KubeApi:
         where = ", ".join(self._faults)
         return UnreachableError("No API endpoint answered", where=where, found=found, next_step=advice)
 
-    def _object(self, response: Response, method: str, path: str) -> Object:
+    def parsed(self, response: Response, method: str, path: str) -> Object:
+        """The object of an answer; ApiError when it is another one."""
         try:
             value = json.loads(response.body)
         except ValueError:

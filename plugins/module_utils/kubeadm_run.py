@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from . import api_server
 from .errors import CommandError, RefusedError
+from .etcd_restoring import MEMBER, RECORD
 from .host_kubernetes import is_kept
 
 MARKER = "/etc/kubernetes/quorum-kubeadm.json"
@@ -186,9 +187,11 @@ def make_plan(io: NodeIo, action: str, documents: list[dict[str, Any]]) -> Plan:
 def _ignores(io: NodeIo, documents: list[dict[str, Any]], *, resume: bool) -> tuple[str, ...]:
     if resume:
         return (*RESUME_IGNORES, f"Port-{_bind_port(documents)}")
-    # kubeadm wants the directory empty. Beside what removed members have left, kept on purpose, etcd begins as well.
-    names = io.listed(ETCD_DATA)
-    return (ETCD_DATA_CHECK,) if names and all(map(is_kept, names)) else ()
+    # kubeadm wants the directory empty. Beside what removed members have left, kept on purpose, etcd begins as well,
+    # and on data that were restored for this very beginning.
+    restored = io.exists(f"{ETCD_DATA}/{MEMBER}/{RECORD}")
+    names = [name for name in io.listed(ETCD_DATA) if not (restored and name == MEMBER)]
+    return (ETCD_DATA_CHECK,) if (names or restored) and all(map(is_kept, names)) else ()
 
 
 def with_secrets(

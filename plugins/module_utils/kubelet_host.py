@@ -58,11 +58,18 @@ class KubeletHost:
 
     def restart(self) -> None:
         """Restart the service. Its pods run on."""
-        for command in (["systemctl", "daemon-reload"], ["systemctl", "restart", UNIT]):
+        self._control("restarted", ["systemctl", "daemon-reload"], ["systemctl", "restart", UNIT])
+
+    def stop(self) -> None:
+        """Stop the service. Its pods run on."""
+        self._control("stopped", ["systemctl", "stop", UNIT])
+
+    def _control(self, what: str, *commands: list[str]) -> None:
+        for command in commands:
             answer = self.host.run(command, timeout=RESTART_SECONDS)
             if answer.code:
                 raise CommandError(
-                    "the kubelet could not be restarted",
+                    f"the kubelet could not be {what}",
                     where=" ".join(command),
                     found=f"{answer.text.strip()[-500:]}\n{self.why()}",
                     next_step="mend what its log names: journalctl -u kubelet; then run the same playbook again",

@@ -84,6 +84,12 @@ def validity(der: bytes) -> tuple[datetime, datetime]:
     return times[0], times[1]
 
 
+def serial(der: bytes) -> str:
+    """The serial number of a certificate, as openssl prints it."""
+    fields, _signed = _fields(der, 1)
+    return der[fields[0].start : fields[0].end].hex().upper().removeprefix("00")
+
+
 def is_authority(der: bytes) -> bool:
     """Whether a certificate may sign others."""
     outer = _element(der, 0, len(der), _SEQUENCE)

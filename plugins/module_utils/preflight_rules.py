@@ -14,7 +14,10 @@ from . import input_types as read
 
 @dataclass(frozen=True)
 class Rules:
-    """Thresholds and what is allowed; the defaults are the role's. etcd_remove: machines to take out of etcd."""
+    """Thresholds and what is allowed; the defaults are the role's. etcd_remove: machines to take out of etcd.
+
+    restores: the control plane on which a cluster begins again that has lost all of them.
+    """
 
     min_memory_control_plane: int = 1700
     min_memory_worker: int = 700
@@ -29,6 +32,7 @@ class Rules:
     allow_no_lb: bool = False
     allow_unsupported_os: bool = False
     etcd_remove: list[str] = field(default_factory=list)
+    restores: str = ""
 
 
 RULES: dict[str, read.Reader] = {
@@ -45,4 +49,5 @@ RULES: dict[str, read.Reader] = {
     "allow_no_lb": read.truth,
     "allow_unsupported_os": read.truth,
     "etcd_remove": read.names,
+    "restores": read.optional(read.text(read.DNS, "a host of kube_control_plane")),
 }

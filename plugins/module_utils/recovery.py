@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .etcd_restoring import ACTIVATED, NONE
+from .etcd_restoring import ACTIVATED
 from .quorum import quorum
 from .recovery_seen import Asked, Machine, given_up, line, plan_steps, words_of
 
@@ -61,7 +61,8 @@ def still_there(machines: Sequence[Machine], voters: Sequence[str]) -> list[str]
     if alive:
         return [f"etcd has its majority: {', '.join(alive)} answers for {need} of {size} voters"]
     whole = _startable(machines, voters)
-    if len(whole) >= need and not any(machine.phase != NONE for machine in machines):
+    # What is only prepared has been put nowhere: everybody has what he had.
+    if len(whole) >= need and not any(machine.phase == ACTIVATED for machine in machines):
         return [
             f"{len(whole)} of {size} voters have their data ({', '.join(whole)}), and {need} are a majority: nothing is"
             " lost for good. Start etcd there: by the kubelet on a control plane, else `systemctl start etcd`"
@@ -78,22 +79,24 @@ def _startable(machines: Sequence[Machine], voters: Sequence[str]) -> list[str]:
     return max(clusters.values(), key=len, default=[])
 
 
-def not_fenced(machines: Sequence[Machine], voters: Sequence[str], asked: Asked) -> list[str]:
-    """Who may still live."""
+def not_fenced(
+    machines: Sequence[Machine], voters: Sequence[str], lost: Sequence[str], option: str = "recover_lost"
+) -> list[str]:
+    """Who may still live. option: by which the lost ones are named."""
     by_name = {machine.name: machine for machine in machines}
     everybody = sorted({*voters, *by_name})
     away = [name for name in everybody if not (name in by_name and by_name[name].reachable)]
     found = [
-        f"{name} is named as lost, and its host is reachable: take it out of recover_lost, this playbook stops it"
-        for name in asked.lost
+        f"{name} is named as lost, and its host is reachable: take it out of {option}, this playbook stops it"
+        for name in lost
         if name in by_name and by_name[name].reachable
     ]
-    found += [f"recover_lost names {name}, which is no member" for name in asked.lost if name not in everybody]
-    unnamed = [name for name in away if name not in asked.lost]
+    found += [f"{option} names {name}, which is no member" for name in lost if name not in everybody]
+    unnamed = [name for name in away if name not in lost]
     if unnamed:
         found.append(
             f"{', '.join(unnamed)} cannot be reached and may still live. Switch the machines off, or cut them off, so"
-            f" that they never come back with their data; then confirm it: -e recover_lost={','.join(away)}"
+            f" that they never come back with their data; then confirm it: -e {option}={','.join(away)}"
         )
     answering = sorted({url for machine in machines for url in machine.answering})
     return found + [f"a member that is not reachable for Ansible still answers at {url}" for url in answering]
@@ -179,7 +182,7 @@ def decide(
     if refusals:
         return Outcome(voters=voters, told=told, refusals=tuple(refusals))
     chosen, why = choose(machines, voters, asked)
-    refusals = ([why] if why else []) + not_fenced(machines, voters, asked)
+    refusals = ([why] if why else []) + not_fenced(machines, voters, asked.lost)
     if chosen is None:
         return Outcome(voters=voters, told=told, refusals=tuple(refusals))
     others = sorted({*voters, *(machine.name for machine in machines)} - {chosen.name})

@@ -35,7 +35,7 @@ class Machine:
     @property
     def has_data(self) -> bool:
         """Whether a member could start on what it has."""
-        return bool(self.etcd.get("data")) and not self.etcd.get("damage") and self.phase == NONE
+        return bool(self.etcd.get("data")) and not self.etcd.get("damage") and self.phase != ACTIVATED
 
     @property
     def phase(self) -> str:

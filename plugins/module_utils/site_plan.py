@@ -19,6 +19,7 @@ from .joining import INIT, JOIN_CONTROL_PLANE, JOIN_WORKER, KEEP, RESET, foreign
 from .pki import same_ca
 from .preflight_inputs import CONTROL_PLANE, ETCD, LB, HostInputs, Inputs
 from .prepared import is_prepared
+from .site_findings import not_restored, unreachable
 from .vip import vrid
 
 NEW, EXISTING = "new", "existing"
@@ -123,11 +124,12 @@ def _unknown_hosts(inputs: Inputs, evidence: Evidence) -> list[Finding]:
 
 
 def _new(inputs: Inputs, nodes: Mapping[str, Node], evidence: Evidence) -> SitePlan:
-    findings = _unknown_hosts(inputs, evidence)
+    restores = inputs.rules.restores
+    findings = _unknown_hosts(inputs, evidence) + (not_restored(inputs, nodes, evidence) if restores else [])
     planes = inputs.names(CONTROL_PLANE)
     if not planes:
         findings.append(fatal("", "evidence", "kube_control_plane has no host", "name 1, 3 or 5 hosts in it"))
-    start = _starter(evidence, nodes) if evidence.starters else next(iter(planes), "")
+    start = restores or (_starter(evidence, nodes) if evidence.starters else next(iter(planes), ""))
     if evidence.starters and not start:
         step = f"keep the one that is right; {RESET.format(host='<the other>')}"
         findings.append(fatal("", "evidence", f"more than one beginning of a cluster: {_found(evidence, nodes)}", step))
@@ -208,31 +210,10 @@ def _dead(inputs: Inputs, nodes: Mapping[str, Node], evidence: Evidence) -> Site
     found = f"a cluster exists, and no API answers. {_found(evidence, nodes)}"
     step = (
         "start it (systemctl start containerd kubelet on its control planes) and run again; when etcd has lost its "
-        "quorum: playbooks/recover_quorum.yml; when it is not needed: playbooks/reset.yml with -e reset_hosts=NAME,NAME"
+        "quorum: playbooks/recover_quorum.yml; when all control planes are lost: playbooks/restore_cluster.yml; when "
+        "it is not needed: playbooks/reset.yml with -e reset_hosts=NAME,NAME"
     )
     return _refused(inputs, nodes, [fatal("", "evidence", found, step), *_unknown_hosts(inputs, evidence)])
-
-
-def _unreachable(inputs: Inputs, nodes: Mapping[str, Node]) -> list[Finding]:
-    """Hosts of the play without facts: a host that is away is left out; one that failed to answer stops the run."""
-    findings = []
-    for host in inputs.hosts.values():
-        if not host.in_play or host.name in nodes:
-            continue
-        why = host.problem or "no facts"
-        if not host.unreachable:
-            step = "mend what is named (Python 3.9 or newer and root by become are needed)"
-            findings.append(fatal(host.name, "facts", f"its facts could not be read: {why}", step))
-        elif host.is_kubernetes or LB in host.groups or ETCD in host.groups:
-            findings.append(
-                warning(
-                    host.name,
-                    "unreachable",
-                    f"it does not answer: {why}",
-                    "nothing: it will be left out; run again when it is back",
-                )
-            )
-    return findings
 
 
 def _extra(inputs: Inputs, nodes: Mapping[str, Node]) -> tuple[str, ...]:
@@ -271,7 +252,7 @@ def _is_prepared(host: HostInputs, node: Node, etcd: EtcdPlan) -> bool:
 def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
     """The plan. A second cluster is never begun: `new` needs the absence of evidence on every control plane."""
     evidence = ev.collect(inputs, nodes)
-    if not evidence.anything or ev.is_unfinished_init(evidence, nodes):
+    if inputs.rules.restores or not evidence.anything or ev.is_unfinished_init(evidence, nodes):
         plan = _new(inputs, nodes, evidence)
     elif evidence.live:
         plan = _existing(inputs, nodes, evidence)
@@ -291,7 +272,7 @@ def decide(inputs: Inputs, nodes: Mapping[str, Node]) -> SitePlan:
         node_ips={host.name: host.node_ip for host in inputs.hosts.values() if host.node_ip},
         extra=_extra(inputs, nodes),
         prepared=tuple(name for name in sorted(nodes) if _is_prepared(inputs.hosts[name], nodes[name], etcd)),
-        findings=plan.findings + etcd.findings + tuple(_unreachable(inputs, nodes)),
+        findings=plan.findings + etcd.findings + tuple(unreachable(inputs, nodes)),
     )
 
 

@@ -27,8 +27,9 @@ PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
 HEAD = PAGE_SIZES[-1] + PAGE_HEADER + META.size
 CLUSTER = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", re.ASCII)
 STAMP = "%Y%m%dT%H%M%SZ"
-# What one restore needs beside the database's copy: etcd reserves a segment of its log.
+# What one restore needs beside the database's copy: etcd reserves a segment of its log, and one that runs the next one.
 LOG_SEGMENT = 64 << 20
+SEGMENTS = {"restore": 1, "drill": 2}
 # Times the database's size: a snapshot, and how much etcd grows meanwhile; with its restored copy.
 SAVED, RESTORED = 1.1, 2.5
 
@@ -112,6 +113,7 @@ def surplus(names: Sequence[str], cluster: str, keep: int) -> list[str]:
 
 def needed(size: int, verify: str, *, saves: bool) -> int:
     """Bytes that have to be free for a database of this size."""
-    factor = RESTORED if verify == "restore" else SAVED
-    own = factor if saves else factor - 1 if verify == "restore" else 0
-    return int(own * size) + (LOG_SEGMENT if verify == "restore" else 0)
+    restores = verify in SEGMENTS
+    factor = RESTORED if restores else SAVED
+    own = factor if saves else factor - 1 if restores else 0
+    return int(own * size) + LOG_SEGMENT * SEGMENTS.get(verify, 0)

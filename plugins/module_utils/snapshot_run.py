@@ -8,29 +8,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import etcd_stream
+from . import etcd_stream, snapshot_drill
 from .errors import KubeadmError, RefusedError
-from .etcd_api import EtcdApi, member_id, number
-from .snapshot_file import Contents, check_cluster, defect, file_name, needed, surplus
+from .etcd_alone import RESTORED
+from .etcd_api import EtcdApi
+from .snapshot_drill import Served
+from .snapshot_file import SEGMENTS, Contents, check_cluster, defect, file_name, needed, surplus
+from .snapshot_origin import Origin, ask, require_new
 from .snapshot_store import SnapshotStore
 from .snapshot_tools import Told, Tools
 
-CORRUPT = "CORRUPT"
 # Seconds without a byte of a snapshot; the disk of a member may be slow to begin.
 STALL = 30.0
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The member that is asked. revision: what it had when a majority was asked; the snapshot is not older."""
-
-    url: str
-    cluster: str
-    revision: int
-    size: int
 
 
 @dataclass(frozen=True)
@@ -58,9 +51,15 @@ class Plan:
             *(f"delete {name}, which an interrupted run left" for name in self.leftovers),
             f"save {self.origin.url} as {path}",
             *([] if self.verify == "none" else ["judge it with `etcdutl snapshot status`"]),
-            *(["restore it once into a scratch directory"] if self.verify == "restore" else []),
+            *words(self.verify),
             *(f"delete {name}, of which there are newer ones" for name in self.surplus),
         ]
+
+
+def words(verify: str) -> list[str]:
+    """What is done beyond reading it."""
+    steps = ["restore it once into a scratch directory", "start an etcd on that, and compare what it serves"]
+    return steps[: SEGMENTS.get(verify, 0)]
 
 
 @dataclass(frozen=True)
@@ -71,45 +70,32 @@ class Done:
     contents: Contents
     told: Told | None
     same: bool
+    served: Served | None = None
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """What a restored snapshot turned out to be. own: compaction and hash of its keys; None: nobody can tell."""
+
+    own: tuple[int, int] | None
+    served: Served | None = None
+
+
+# A folder to work in, a data directory -> an etcd that runs on it, alone.
+Start = Callable[[str, str], "AbstractContextManager[EtcdApi]"]
 
 
 @dataclass
 class Io:
-    """The world. save: takes a snapshot of the member at a URL into a file."""
+    """The world. save: takes a snapshot of the member at a URL into a file. start: None where nothing is drilled."""
 
     store: SnapshotStore
     tools: Tools
     connect: Callable[[str], EtcdApi]
     save: Callable[[str, str], None]
     clock: Callable[[], float] = time.time
+    start: Start | None = None
     started: float = field(default_factory=time.monotonic)
-
-
-def ask(endpoints: Sequence[str], connect: Callable[[str], EtcdApi]) -> Origin:
-    """The first endpoint for which a majority answers. Its data are good: no member has told that they differ."""
-    told: list[str] = []
-    for url in endpoints:
-        api = connect(url)
-        try:
-            header = api.call("kv/range", {"key": "aGVhbHRo", "limit": "1", "keys_only": True})["header"]
-            size, alarms = number(api.status().get("dbSize")), api.alarms()
-        except KubeadmError as exc:
-            told.append(f"{url}: {exc.found or exc.what}")
-            continue
-        if any(alarm == CORRUPT for _member, alarm in alarms):
-            raise RefusedError(
-                "a snapshot of a cluster whose members hold different data is worth nothing",
-                where=url,
-                found="the alarm CORRUPT is raised",
-                next_step="run etcd_info to see which member differs, and replace that member",
-            )
-        return Origin(url, member_id(header.get("cluster_id")), number(header.get("revision")), size)
-    raise RefusedError(
-        "no member answers a read for which it asks the others, so nobody knows how old its data are",
-        where=", ".join(endpoints),
-        found="; ".join(told),
-        next_step="bring etcd's majority back; run etcd_info to see its members",
-    )
 
 
 def require_room(free: int, need: int, remain: int, where: str) -> None:
@@ -162,9 +148,10 @@ def judge(io: Io, path: str, shown: str) -> Contents:
     return contents
 
 
-def drill(io: Io, path: str, told: Told, work: str) -> str:
-    """Restore once, and compare; the restored database's path."""
-    restored = io.tools.restore(path, os.path.join(work, "restored"))
+def drill(io: Io, path: str, told: Told, work: str, verify: str) -> Drilled:
+    """Restore once, and compare; with `drill` an etcd runs on what was restored, too."""
+    folder = os.path.join(work, "restored")
+    restored = io.tools.restore(path, folder, *(RESTORED if verify == "drill" else ()))
     again = io.tools.status(restored)
     if (again.revision, again.total_keys) != (told.revision, told.total_keys):
         raise RefusedError(
@@ -173,19 +160,27 @@ def drill(io: Io, path: str, told: Told, work: str) -> str:
             found=f"revision {again.revision} with {again.total_keys} keys, not {told.revision} with {told.total_keys}",
             next_step="take another snapshot; look at this host's memory and disk",
         )
-    return restored
+    own = io.tools.key_hash(restored)
+    if verify != "drill" or io.start is None:
+        return Drilled(own)
+    with io.start(work, folder) as api:
+        served = snapshot_drill.ask(api, told.revision, io.tools.seconds)
+    snapshot_drill.judge(served, told.revision, own, path)
+    return Drilled(own, served)
 
 
-def compare(io: Io, origin: Origin, told: Told, restored: str, seconds: float) -> bool:
+def compare(io: Io, origin: Origin, told: Told, drilled: Drilled, seconds: float) -> bool:
     """Whether the restored keys are those that the member has at that revision; False when that cannot be known."""
     if told.revision < origin.revision:
         return False
-    own = io.tools.key_hash(restored)
+    if drilled.served:
+        return snapshot_drill.same(drilled.served, io.connect(origin.url), seconds)
     try:
         live = io.connect(origin.url).hash_kv(told.revision, seconds)
     except KubeadmError:
         # It was compacted beyond that revision, or is too busy: nothing is known, and nothing is wrong.
         return False
+    own = drilled.own
     if own is None or own[0] != live[0]:
         return False
     if own[1] != live[1]:
@@ -200,36 +195,22 @@ def compare(io: Io, origin: Origin, told: Told, restored: str, seconds: float) -
 
 def apply(io: Io, plan: Plan, seconds: float) -> Done:
     """Do it. Only what has passed everything gets its name."""
-    told, same = None, False
+    told, same, drilled = None, False, Drilled(None)
     with io.store.workshop() as work:
         file = os.path.join(work, "db")
         io.save(plan.origin.url, file)
         contents = judge(io, file, plan.origin.url)
         if plan.verify != "none":
             told = io.tools.status(file)
-            require_new(io, plan.origin, told)
-        if plan.verify == "restore" and told:
-            same = compare(io, plan.origin, told, drill(io, file, told, work), seconds)
+            require_new(plan.origin, told.revision, io.connect)
+        if plan.verify in SEGMENTS and told:
+            drilled = drill(io, file, told, work, plan.verify)
+            same = compare(io, plan.origin, told, drilled, seconds)
         path = plan.place(told.revision if told else plan.origin.revision)
         io.store.place(file, path)
     # Two of one revision in one second have one name.
     io.store.remove([name for name in plan.surplus if name != os.path.basename(path)])
-    return Done(path, contents, told, same)
-
-
-def require_new(io: Io, origin: Origin, told: Told) -> None:
-    """Not older than what was there when it was asked for.
-
-    etcdutl tells the newest revision of which something is stored. Nothing is of a deletion that was compacted away, or
-    in a store that was never written to, which is at revision 1.
-    """
-    if told.revision < origin.revision and not io.connect(origin.url).compacted(origin.revision):
-        raise RefusedError(
-            "the snapshot is older than the data that it should hold",
-            where=origin.url,
-            found=f"revision {told.revision}; a majority had {origin.revision} before",
-            next_step="take it from another member, and look at this one with etcd_info",
-        )
+    return Done(path, contents, told, same, drilled.served)
 
 
 def outcome(io: Io, plan: Plan, done: Done | None) -> dict[str, Any]:
@@ -244,7 +225,9 @@ def outcome(io: Io, plan: Plan, done: Done | None) -> dict[str, Any]:
         "total_keys": told.total_keys if told else None,
         "size_bytes": done.contents.size if done else plan.origin.size,
         "sha256": done.contents.sha256 if done else None,
+        "etcdutl_hash": told.hash if told else None,
         "same_as_member": bool(done and done.same),
+        "drill": done.served.result() if done and done.served else None,
         "needed_bytes": plan.needed,
         "free_bytes": plan.free,
         "deleted": list(plan.surplus),
@@ -266,18 +249,21 @@ def verified(io: Io, params: Mapping[str, Any], *, effects: bool) -> dict[str, A
     contents = judge(io, path, path)
     told = io.tools.status(path) if verify != "none" else None
     steps = ["compare its checksum", *(["judge it with `etcdutl snapshot status`"] if told else [])]
-    if verify == "restore" and told:
-        steps.append("restore it once into a scratch directory")
+    served = None
+    if verify in SEGMENTS and told:
+        steps += words(verify)
         need = needed(contents.size, verify, saves=False)
         require_room(io.store.free(), need, params["minimum_free_bytes"], io.store.directory)
         if effects:
             with io.store.workshop() as work:
-                drill(io, path, told, work)
+                served = drill(io, path, told, work, verify).served
     return {
         "changed": False,
         "path": path,
         "revision": told.revision if told else None,
         "total_keys": told.total_keys if told else None,
+        "etcdutl_hash": told.hash if told else None,
+        "drill": served.result() if served else None,
         "size_bytes": contents.size,
         "sha256": contents.sha256,
         "seconds": round(time.monotonic() - io.started, 2),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,15 +18,20 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.host_memory import 
 CANNOT = ("unknown command", "no lessor to attach lease")
 # Variables of the environment would contradict our options, which etcdctl refuses, or lead through a proxy.
 CLEAN = ("/usr/bin/env", "-i")
+VERSION = re.compile(r"etcdutl version: (\d+\.\d+\.\d+)")
 
 
 @dataclass(frozen=True)
 class Told:
-    """What etcdutl says of a database; hash: of its pages, as `etcdutl snapshot status` prints it."""
+    """What etcdutl says of a database; hash: of its pages, as `etcdutl snapshot status` prints it.
+
+    version: of etcd that has written it, "" where it is older than 3.6 and does not say.
+    """
 
     revision: int
     total_keys: int
     hash: str
+    version: str = ""
 
 
 class Tools:
@@ -69,7 +75,15 @@ class Tools:
                 found=", ".join(sorted(answer)) or "no JSON",
                 next_step=f"run `{self.etcdutl} snapshot status {path} -w json`",
             )
-        return Told(int(answer["revision"]), int(answer["totalKey"]), format(int(answer.get("hash", 0)), "x"))
+        checksum, version = format(int(answer.get("hash", 0)), "x"), str(answer.get("version") or "")
+        return Told(int(answer["revision"]), int(answer["totalKey"]), checksum, version)
+
+    def version(self) -> str:
+        """etcdutl's own, "" where there is none."""
+        if not self.host.which(self.etcdutl):
+            return ""
+        found = VERSION.search(self.host.run([self.etcdutl, "version"], self.seconds).out)
+        return found.group(1) if found else ""
 
     def restore(self, path: str, data_dir: str, *more: str) -> str:
         """Restore into a directory that is not there yet; the path of the database in it. more: flags."""

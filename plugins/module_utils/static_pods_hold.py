@@ -59,15 +59,19 @@ def hold(change: Change, names: Sequence[str]) -> None:
         change.wait_for_end(group)
 
 
-def release(change: Change, names: Sequence[str]) -> None:
-    """One after another, each when the one before it is healthy."""
+def release(change: Change, names: Sequence[str], *, wait: bool = True) -> None:
+    """One after another, each when the one before it is healthy.
+
+    wait: not for a member of etcd that is healthy only when others have started, too. What is kept then stays.
+    """
     pods, found = change.pods, look(change.pods)
     chosen = [name for name in COMPONENTS if name in names and name in found.kept]
     for name in chosen:
         if name in found.held:
             pods.place(name, found.kept[name])
-        change.settle({name: found.kept[name]})
-    if not look(pods).held:
+        if wait:
+            change.settle({name: found.kept[name]})
+    if wait and not look(pods).held:
         pods.forget()
 
 

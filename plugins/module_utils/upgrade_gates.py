@@ -146,9 +146,12 @@ def _renewal(path: str, authority: bool) -> str:
             "replace the CA first: everything that it signed is worthless with it (kubeadm's guide on manual rotation)"
         )
     if path == KUBELET_CLIENT:
-        return "restart the kubelet, which renews it while it is valid; when it is not, let the node join again"
+        return (
+            "restart the kubelet, which renews it while it is valid; when it is not, "
+            "ansible-playbook quorum.kubeadm.renew_certificates"
+        )
     if path.startswith("/etc/kubernetes/pki/") or path.endswith(".conf"):
-        return "kubeadm certs renew all on the host, then restart its static pods"
+        return "ansible-playbook quorum.kubeadm.renew_certificates"
     return "renew it"
 
 

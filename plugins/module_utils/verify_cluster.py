@@ -30,6 +30,7 @@ from .verify import (
 from .verify_nodes import judge_nodes, judge_zones
 from .verify_orphans import judge_leases, strict
 from .verify_pods import Api, ProbePods, choose
+from .verify_serving import CSRS, judge_serving
 
 NOT_FOUND = 404
 TOKENS = "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"
@@ -64,6 +65,7 @@ class ClusterChecks:
             self.nodes = tuple(node_seen(raw) for raw in api.get("/api/v1/nodes").get("items") or [])
             tokens = [token_seen(raw) for raw in api.get(TOKENS).get("items") or []]
             certs = _exists(api, CERTS)
+            requests = api.get(CSRS).get("items") or []
             leases = [str(raw["metadata"]["name"]) for raw in api.get(LEASES).get("items") or []]
         except (ApiError, UnreachableError) as exc:
             step = exc.next_step or "Look at the API servers and at the load balancers"
@@ -71,6 +73,7 @@ class ClusterChecks:
             return [lost, *self._apis()]
         rows = judge_nodes(self.nodes, self.want) + judge_zones(self.nodes, self.want) + self._apis()
         rows = strict(rows + judge_leases(leases, [node.name for node in self.nodes]), self.want.absent)
+        rows += judge_serving(requests, self.want.nodes)
         rows += self._probes(elapsed)
         return rows + judge_tokens(tokens, self.now()) + judge_certs_secret(certs)
 

@@ -2,28 +2,30 @@
 # Copyright: quorum.kubeadm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore etcd's data on a host as a cluster of one member."""
+"""Restore etcd's data on a host as a member of a new cluster."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_restore
-short_description: Restore etcd's data on a host as a cluster of one member
+short_description: Restore etcd's data on a host as a member of a new cluster
 version_added: 0.1.0
 author:
   - quorum.kubeadm contributors (@quorum-kubeadm)
 description:
-  - For an etcd that has lost its majority for good. Restores from the data that a survivor has on its disk, with the
-    last write that was acknowledged, or from a snapshot.
+  - For an etcd that has lost its majority for good, or that goes back to a snapshot. Restores a cluster of one from the
+    data that a survivor has on its disk, with the last write that was acknowledged; or a cluster of one or more from a
+    snapshot, the same one on every member.
   - The restored cluster has new IDs, and revisions that are higher than any before, all older ones marked as compacted,
     so that no watch and no cache of an API server goes backwards.
   - Old data are renamed to C(member-removed-<UTC time>) and never deleted. Goes on where a run was killed.
-  - Asks nobody whether the majority is lost, and stops nothing; that is what C(recover_quorum.yml) does before.
+  - Asks nobody whether the majority is lost, and stops nothing; that is what C(recover_quorum.yml) and
+    C(restore_etcd.yml) do before.
 options:
   state:
     description:
       - V(examined), say what this host's data are and how old. Changes nothing.
-      - V(prepared), make the restored data beside the old ones. Refused while etcd runs on them.
+      - V(prepared), make the restored data beside the old ones. Without O(snapshot) refused while etcd runs on them.
       - V(activated), rename the old data, and put what is prepared into their place. Refused while etcd runs on them.
     type: str
     choices: [examined, prepared, activated]
@@ -33,11 +35,23 @@ options:
     type: str
     default: ""
   name:
-    description: Name of the only member, which is the inventory's name of the host. Needed with V(state=prepared).
+    description: Name of this member, which is the inventory's name of the host. Needed with V(state=prepared).
     type: str
     default: ""
   peer_url:
-    description: Its peer URL. Needed with V(state=prepared).
+    description: Its peer URL, for a cluster of it alone. Either this or O(initial_members) with V(state=prepared).
+    type: str
+    default: ""
+  initial_members:
+    description: All members of the new cluster, name to peer URL, the same on every machine. Needs O(snapshot).
+    type: dict
+    default: {}
+  token:
+    description: Name of the new cluster, the same on every machine, of no other restore. Needed for several members.
+    type: str
+    default: ""
+  sha256:
+    description: What the snapshot has to be, as sha256sum prints it. Another one is refused.
     type: str
     default: ""
   others:
@@ -45,6 +59,13 @@ options:
     type: list
     elements: str
     default: []
+  log:
+    description:
+      - With V(state=examined), how much is read of the log of the data in their place. With V(beginning) only whose
+        they are is told, not how far they go; a log may have hundreds of megabytes.
+    type: str
+    choices: [whole, beginning]
+    default: whole
   data_dir:
     description: etcd's data directory. What is restored is made in it, so that it is put into place by renaming.
     type: str
@@ -88,6 +109,17 @@ EXAMPLES = r"""
     name: cp1
     peer_url: https://192.0.2.11:2380
 
+- name: Restore a snapshot as one of three members
+  quorum.kubeadm.etcd_restore:
+    state: prepared
+    name: cp1
+    snapshot: /var/backups/etcd/before.db
+    token: restored-20261128
+    initial_members:
+      cp1: https://192.0.2.11:2380
+      cp2: https://192.0.2.12:2380
+      cp3: https://192.0.2.13:2380
+
 - name: Put it into its place
   quorum.kubeadm.etcd_restore:
     state: activated
@@ -105,7 +137,7 @@ etcd:
       wrong with them, C(cluster_id), C(member_id), C(last_term), C(last_index), C(term) and C(commit) of the log,
       C(uncommitted) entries that are not marked as committed, C(written) the time of the last write in seconds.
     - C(phase) is V(none), V(prepared), or V(activated) until etcd is started on the restored data. C(restored) says
-      what they were made of and when that was written.
+      what they were made of and when that was written, C(record) the same of the data in their place, also later.
   returned: success
   type: dict
 answering:
@@ -113,34 +145,42 @@ answering:
   returned: with V(state=examined)
   type: list
   elements: str
+ca:
+  description: SHA-256 fingerprint of the cluster's CA on this host, empty where there is none.
+  returned: with V(state=examined)
+  type: str
+service:
+  description: Whether etcd is a service of this host.
+  returned: with V(state=examined)
+  type: bool
+etcdutl:
+  description: Version of etcdutl, empty where there is none.
+  returned: with V(state=examined)
+  type: str
+free_bytes:
+  description: What is free on the file system of O(data_dir).
+  returned: with V(state=examined)
+  type: int
 snapshot:
-  description: The snapshot's C(path), C(revision), C(total_keys), C(size), C(sha256), and when it was C(taken).
+  description:
+    - The snapshot's C(path), C(revision), C(total_keys), C(size), C(sha256), and when it was C(taken).
+    - C(version) of the etcd that has written it, empty before 3.6; C(authorities), SHA-256 fingerprints of the CAs of
+      the cluster that it is of.
   returned: success
   type: dict
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quorum.kubeadm.plugins.module_utils import etcd_alone
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import KubeadmError
-from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_data import DataDir
-from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_restore_run import (
-    Io,
-    activated,
-    examined,
-    prepared,
-)
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_restore_run import activated, examined, prepared
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_restore_world import known, world
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_unit import dial
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import check_path
-from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_lock import operation
-from ansible_collections.quorum.kubeadm.plugins.module_utils.snapshot_run import Io as SnapshotIo
-from ansible_collections.quorum.kubeadm.plugins.module_utils.snapshot_store import SnapshotStore
-from ansible_collections.quorum.kubeadm.plugins.module_utils.snapshot_tools import Tools
 
 DIALS = 16
 SPEC: dict[str, Any] = {
@@ -148,7 +188,11 @@ SPEC: dict[str, Any] = {
     "snapshot": {"type": "str", "default": ""},
     "name": {"type": "str", "default": ""},
     "peer_url": {"type": "str", "default": ""},
+    "initial_members": {"type": "dict", "default": {}},
+    "token": {"type": "str", "default": "", "no_log": False},
+    "sha256": {"type": "str", "default": ""},
     "others": {"type": "list", "elements": "str", "default": []},
+    "log": {"type": "str", "choices": ["whole", "beginning"], "default": "whole"},
     "data_dir": {"type": "str", "default": "/var/lib/etcd"},
     "etcd": {"type": "str", "default": "/usr/bin/etcd"},
     "etcdutl": {"type": "str", "default": "/usr/bin/etcdutl"},
@@ -162,21 +206,6 @@ def nobody(*_words: str) -> None:
     """A file is judged without etcd."""
 
 
-def world(params: dict[str, Any]) -> Io:
-    """This host."""
-    host, seconds = Host(), params["wait_seconds"]
-    data = DataDir(check_path(params["data_dir"]))
-    tools = Tools(host, "", check_path(params["etcdutl"]), seconds)
-    return Io(
-        data=data,
-        snapshots=SnapshotIo(SnapshotStore(data.work), tools, nobody, nobody),
-        program=lambda folder: etcd_alone.program(host, params["etcd"], params["ctr"], folder),
-        settle=lambda program, folder: etcd_alone.settle(host, program, folder, seconds),
-        sealed=etcd_alone.sealed,
-        token=lambda: f"quorum-{os.urandom(8).hex()}",
-    )
-
-
 def run(params: dict[str, Any], *, effects: bool) -> dict[str, Any]:
     """One state."""
     if params["snapshot"]:
@@ -186,7 +215,7 @@ def run(params: dict[str, Any], *, effects: bool) -> dict[str, Any]:
         with ThreadPoolExecutor(max_workers=DIALS) as pool:
             answers = list(pool.map(dial, params["others"]))
         accepts = [url for url, answer in zip(params["others"], answers) if answer]
-        return {**examined(io, params), "answering": accepts}
+        return {**examined(io, params), **known(), "answering": accepts}
     if params["state"] == "prepared":
         return prepared(io, params, effects=effects)
     return activated(io, effects=effects)

@@ -50,8 +50,10 @@ options:
       - V(status), C(etcdutl snapshot status) reads it; its revision is compared.
       - V(restore), it is also restored once, into a scratch directory beside it, and what was restored is compared with
         the snapshot, and with the member's own data where that still knows the revision.
+      - V(drill), an etcd is also started on what was restored, in a network of its own, on sockets of root's. It has to
+        serve the snapshot's revision. Its number of keys and their hash are compared with the member's.
     type: str
-    choices: [none, status, restore]
+    choices: [none, status, restore, drill]
     default: status
   keep:
     description: How many snapshots of this O(cluster) to keep in O(directory), the newest ones. V(0) keeps all.
@@ -60,7 +62,7 @@ options:
   minimum_free_bytes:
     description:
       - What remains free on the file system. With it has to be free, before anything is written, 1.1 times the size of
-        etcd's database; with O(verify=restore) 2.5 times and 64 MiB.
+        etcd's database; with O(verify=restore) 2.5 times and 64 MiB, with O(verify=drill) 64 MiB more.
     type: int
     default: 268435456
   etcdctl:
@@ -71,6 +73,14 @@ options:
     description: Path of etcdutl, which O(verify) needs unless it is V(none).
     type: str
     default: /usr/bin/etcdutl
+  etcd:
+    description: Path of etcd, which O(verify=drill) needs. Where there is none it is taken from the static pod's image.
+    type: str
+    default: /usr/bin/etcd
+  ctr:
+    description: Path of containerd's client, which opens the image.
+    type: str
+    default: /usr/bin/ctr
   wait_seconds:
     description: How long to wait for another operation on this host, and how long each program may take.
     type: float
@@ -117,6 +127,15 @@ sha256:
   description: The file's checksum, as sha256sum prints it. None in check mode with O(state=saved).
   returned: success
   type: str
+etcdutl_hash:
+  description: The hash of its pages, as C(etcdutl snapshot status) prints it in hexadecimal. None when not asked.
+  returned: success
+  type: str
+drill:
+  description: What an etcd served that was started on it, RV(drill.keys) and RV(drill.hash) at revision RV(drill.at).
+  returned: with O(verify=drill), unless in check mode
+  type: dict
+  sample: {revision: 81, at: 81, keys: 40, hash: 7d2f02ab, compacted: -1}
 same_as_member:
   description: Whether what was restored has the hash that the member's keys have at that revision.
   returned: with O(state=saved)
@@ -154,6 +173,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quorum.kubeadm.plugins.module_utils.errors import InputError, KubeadmError
+from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_alone import starter
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_options import OPTIONS, connector
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_entries import check_path
 from ansible_collections.quorum.kubeadm.plugins.module_utils.host_io import Host
@@ -167,11 +187,13 @@ OWN = {
     "path": {"type": "str", "default": ""},
     "directory": {"type": "str", "default": ""},
     "cluster": {"type": "str", "default": ""},
-    "verify": {"type": "str", "choices": ["none", "status", "restore"], "default": "status"},
+    "verify": {"type": "str", "choices": ["none", "status", "restore", "drill"], "default": "status"},
     "keep": {"type": "int", "default": 0},
     "minimum_free_bytes": {"type": "int", "default": 268435456},
     "etcdctl": {"type": "str", "default": "/usr/bin/etcdctl"},
     "etcdutl": {"type": "str", "default": "/usr/bin/etcdutl"},
+    "etcd": {"type": "str", "default": "/usr/bin/etcd"},
+    "ctr": {"type": "str", "default": "/usr/bin/ctr"},
     "wait_seconds": {"type": "float", "default": 600.0},
 }
 
@@ -200,9 +222,10 @@ def run(params: dict, effects: bool) -> dict:
     """Take or judge."""
     store = SnapshotStore(place(params))
     tools = Tools(Host(), check_path(params["etcdctl"]), check_path(params["etcdutl"]), params["wait_seconds"])
+    start = starter(tools.host, params) if params["verify"] == "drill" else None
     if params["state"] == "verified":
-        return verified(Io(store, tools, nobody, nobody), params, effects=effects)
-    return saved(Io(store, tools, connector(params), saver(tools, store, params)), params, effects=effects)
+        return verified(Io(store, tools, nobody, nobody, start=start), params, effects=effects)
+    return saved(Io(store, tools, connector(params), saver(tools, store, params), start=start), params, effects=effects)
 
 
 def main() -> None:

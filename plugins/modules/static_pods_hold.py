@@ -14,8 +14,8 @@ description:
   - Held, a component's manifest is kept in C(/var/lib/quorum-kubeadm/manifests), where the kubelet does not see it, and
     no process of the component is left. It stays so when the host is rebooted.
   - Released, the same manifest is back in its place and the component is healthy, etcd first, then the API server.
-  - Asks no gate. It is for C(recover_quorum.yml), where nothing is
-    left that a gate could protect.
+  - Asks no gate. It is for C(recover_quorum.yml) and C(restore_etcd.yml), where nothing is left that a gate could
+    protect, or everything is given up.
 author:
   - quorum.kubeadm contributors (@quorum-kubeadm)
 options:
@@ -30,6 +30,12 @@ options:
     elements: str
     choices: [etcd, kube-apiserver, kube-controller-manager, kube-scheduler]
     default: [etcd, kube-apiserver, kube-controller-manager, kube-scheduler]
+  wait:
+    description:
+      - Whether V(state=released) waits until the components are healthy. A member of etcd is when a majority is, so
+        where several start at once none is waited for before all have started.
+    type: bool
+    default: true
   timeout:
     description: Seconds for each wait, until the components have ended and until each is healthy.
     type: int
@@ -53,6 +59,11 @@ EXAMPLES = r"""
 RETURN = r"""
 steps:
   description: What was done, or would be, in order; empty when there was nothing to do.
+  returned: success
+  type: list
+  elements: str
+known:
+  description: Components whose manifest is on this host, in its place or taken away.
   returned: success
   type: list
   elements: str
@@ -101,9 +112,15 @@ def carry_out(params: dict[str, Any], *, effects: bool) -> dict[str, Any]:
         require_known(found, names, MANIFESTS)
         steps = release_steps(found, names)
         if effects and found.kept:
-            release(Change(pods, params["timeout"]), names)
+            release(Change(pods, params["timeout"]), names, wait=params["wait"])
     after = look(pods) if effects else found
-    return {"changed": bool(steps), "steps": steps, "held": after.held, "runs": list(after.runs)}
+    return {
+        "changed": bool(steps),
+        "steps": steps,
+        "held": after.held,
+        "known": [name for name in COMPONENTS if name in {**after.manifests, **after.kept}],
+        "runs": list(after.runs),
+    }
 
 
 def main() -> None:
@@ -117,6 +134,7 @@ def main() -> None:
                 "choices": list(COMPONENTS),
                 "default": list(COMPONENTS),
             },
+            "wait": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,

@@ -15,7 +15,8 @@ author:
 description:
   - Puts together what M(quorum.kubeadm.node_info) told about every host, M(quorum.kubeadm.etcd_info) about etcd and
     M(quorum.kubeadm.cluster_verify) about the cluster, prints it as one table, and fails when a row says C(fail).
-  - Adds the rows C(hosts), C(services), C(vip), C(backends) and C(etcd) to those of M(quorum.kubeadm.cluster_verify).
+  - Adds the rows C(hosts), C(services), C(vip), C(backends), C(etcd), C(certificates) and C(backups) to those of
+    M(quorum.kubeadm.cluster_verify).
   - Runs on the controller and connects to nothing. Use it with C(run_once).
 options:
   control_planes:
@@ -42,6 +43,10 @@ options:
     description: The name under which load balancers registered M(quorum.kubeadm.lb_backend), as far as they were asked.
     type: str
     default: __kube_verify_balancer
+  backup_register:
+    description: The name under which hosts registered M(quorum.kubeadm.etcd_backup), as far as they have its timer.
+    type: str
+    default: __etcd_backup_seen
   etcd_members:
     description: Names that the etcd members should have.
     type: list
@@ -68,6 +73,20 @@ options:
     description: The name under which every host of the play registered its M(quorum.kubeadm.node_info).
     type: str
     default: __kube_verify_node
+  certificate_register:
+    description:
+      - The name under which hosts registered M(quorum.kubeadm.certificate_info), as far as they were asked.
+      - What M(quorum.kubeadm.certificate_report) would fail fails here.
+    type: str
+    default: __kube_verify_certificates
+  certificate_warn_days:
+    description: From how many days before its end a certificate is told.
+    type: float
+    default: 30.0
+  certificate_fail_days:
+    description: From how many days before its end a certificate fails.
+    type: float
+    default: 7.0
   output:
     description:
       - V(table) for a person.

@@ -24,15 +24,15 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
     return {status: sum(row["status"] == status for row in rows) for status in STATUSES}
 
 
-def table(rows: Sequence[Row], notes: Sequence[str]) -> str:
-    """An aligned table, what failed last: there the eye is when it has been printed."""
+def table(rows: Sequence[Row], notes: Sequence[str], last: str = "") -> str:
+    """An aligned table, what failed last: there the eye is when it has been printed. last: the verdict, if not ours."""
     ordered = sorted(rows, key=lambda row: STATUSES.index(row["status"]))
     cells = [("STATUS", "CHECK", "SUBJECT", "FOUND")]
     for row in ordered:
         cells += _lines(row)
     widths = [max(len(line[column]) for line in cells) for column in range(3)]
     lines = ["  ".join([*(line[i].ljust(widths[i]) for i in range(3)), line[3]]).rstrip() for line in cells]
-    return "\n".join([*lines, *(f"note: {note}" for note in notes), verdict(rows)])
+    return "\n".join([*lines, *(f"note: {note}" for note in notes), last or verdict(rows)])
 
 
 def verdict(rows: Sequence[Row]) -> str:

@@ -12,12 +12,13 @@ from tests.consistency.repo import MODULES, ROOT, load, tasks
 
 # They change nothing on any host, or are what the lock itself is made of.
 LOOKS = {
-    "bundle_make", "cluster_info", "cluster_verify", "control_plane_info", "etcd_gate", "etcd_info", "kubeconfig",
-    "node_info", "recover_plan", "removal_plan", "reset_plan", "reset_report", "run_lock", "site_plan", "upgrade_plan",
-    "upgrade_record", "verify_report",
+    "bundle_make", "certificate_info", "certificate_report", "cluster_info", "cluster_verify", "control_plane_info",
+    "encryption_plan", "encryption_stored", "etcd_gate", "etcd_info", "kubeconfig", "node_info", "recover_plan",
+    "removal_plan", "renewal_plan", "reset_plan", "reset_report", "restore_plan", "run_lock", "site_plan",
+    "upgrade_plan", "upgrade_record", "verify_report",
 }  # fmt: skip
 # They change no cluster, are parts of those that do, or only refuse before they import one (add_nodes).
-WITHOUT = {"bundle", "verify", "roll_nodes", "removal", "add_nodes"}
+WITHOUT = {"bundle", "certificates", "verify", "roll_nodes", "removal", "add_nodes"}
 PLAYBOOKS = sorted(path for path in (ROOT / "playbooks").glob("*.yml") if path.stem not in WITHOUT)
 TAKES = "tasks/take_run_lock.yml"
 

@@ -18,10 +18,12 @@ HEADER = (
 PYTHON = sorted((ROOT / "plugins").rglob("*.py"))
 # The edge reads and writes the world. Every other module_utils file is the pure core: it decides, and does no I/O.
 EDGE = {
-    "bundle_archive", "bundle_install", "bundle_receive", "etcd_alone", "etcd_api", "etcd_data", "etcd_stream",
-    "etcd_unit", "fetch", "fetch_http", "haproxy_socket", "host_files", "host_io", "host_lock", "host_memory",
-    "host_probe", "host_reset_run", "host_settings", "host_upgrade", "https", "kubeadm_host", "kubeconfig",
-    "kubelet_host", "release_store", "run_claim", "snapshot_store", "static_pod_host",
+    "backup_peers", "backup_pki", "backup_places", "backup_run", "backup_take", "bundle_archive", "bundle_install",
+    "bundle_receive", "certificate_host", "encryption_host", "etcd_alone", "etcd_api", "etcd_data",
+    "etcd_restore_world", "etcd_stream", "etcd_unit", "fetch", "fetch_http", "haproxy_socket", "host_files", "host_io",
+    "host_lock", "host_memory", "host_probe", "host_reset_run", "host_settings", "host_upgrade", "https",
+    "kubeadm_host", "kubeconfig", "kubelet_host", "release_store", "renewal_host", "run_claim", "snapshot_store",
+    "static_pod_host",
 }  # fmt: skip
 CORE = sorted(path for path in (ROOT / "plugins" / "module_utils").glob("*.py") if path.stem not in EDGE)
 IMPURE = {"ansible", "subprocess", "socket", "http", "shutil", "tempfile", "requests", "kubernetes"}

@@ -32,8 +32,12 @@ from tests.faults import (
     losses,
     pairs,
     recover_other,
+    renewal,
     report,
     reset,
+    restore,
+    rotate_key,
+    snapshot_flips,
     upgrades,
     worker,
 )
@@ -69,6 +73,13 @@ def external(settings: lab_settings.Settings, work: Path, _args: argparse.Namesp
         yield asdict(step)
 
 
+def rotated(settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The key for Secrets at rest rotated, and killed meanwhile."""
+    site = Site(replace(settings, cpus=settings.cpus or upgrades.CPUS), rotate_key.MACHINES, work)
+    for step in rotate_key.Rotations(site).steps():
+        yield asdict(step)
+
+
 def through_sources(suite: str) -> Campaign:
     """Every source of software on one Debian."""
 
@@ -90,6 +101,14 @@ def broken_sources(settings: lab_settings.Settings, work: Path, _args: argparse.
 def etcd_rows(_settings: lab_settings.Settings, work: Path, _args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The gates' truth table on real etcd clusters."""
     for row in etcd_truth.rows(work, etcd_truth.CLUSTERS):
+        yield asdict(row)
+
+
+def damaged_snapshots(
+    _settings: lab_settings.Settings, work: Path, _args: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """Snapshots that are not what they were."""
+    for row in snapshot_flips.rows(work):
         yield asdict(row)
 
 
@@ -153,6 +172,9 @@ CAMPAIGNS: dict[str, Campaign] = {
     **{f"sources-{suite}": through_sources(suite) for suite in SUITES},
     "sources-broken": broken_sources,
     "etcd-truth": etcd_rows,
+    "snapshot-flips": damaged_snapshots,
+    "restore": on_lab(restore.MACHINES, restore.CPUS, lambda site: restore.Restores(site).steps()),
+    "rotate-key": rotated,
     "upgrade": upgraded(upgrades.Upgrades.alone, compared=False),
     "upgrades-killed": upgraded(upgrades.Upgrades.killed),
     "upgrades-stopped": upgraded(upgrades.Upgrades.stopped),
@@ -166,6 +188,7 @@ CAMPAIGNS: dict[str, Campaign] = {
     "recover-other": on_lab(
         recover_other.STACKED, recover_other.CPUS, lambda site: recover_other.Recoveries(site).steps()
     ),
+    "renewal": on_lab(renewal.MACHINES, renewal.CPUS, lambda site: renewal.Renewals(site).rows()),
 }
 
 

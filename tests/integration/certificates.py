@@ -41,13 +41,15 @@ class Pair:
 class Authority:
     """A CA that writes what it issues below one directory."""
 
-    def __init__(self, directory: Path, name: str = "kubernetes", stem: str = "ca") -> None:
+    def __init__(
+        self, directory: Path, name: str = "kubernetes", stem: str = "ca", life: datetime.timedelta = LIFE
+    ) -> None:
         self.directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = x509.KeyUsage(True, False, True, False, False, True, False, False, False)
         builder = (
-            _builder(self._name, self._name, self._key.public_key())
+            _builder(self._name, self._name, self._key.public_key(), life=life)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
@@ -56,7 +58,14 @@ class Authority:
         self.pair = _write(directory, stem, self.certificate, self._key)
 
     def issue(
-        self, stem: str, common_name: str, *, organization: str = "", names: Sequence[str] = (), expired: bool = False
+        self,
+        stem: str,
+        common_name: str,
+        *,
+        organization: str = "",
+        names: Sequence[str] = (),
+        expired: bool = False,
+        life: datetime.timedelta = LIFE,
     ) -> Pair:
         """A certificate for clients and servers, with these host names and addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -64,7 +73,7 @@ class Authority:
         subject = x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         both = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         builder = (
-            _builder(subject, self._name, key.public_key(), expired)
+            _builder(subject, self._name, key.public_key(), expired, life)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage(both), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
@@ -85,7 +94,11 @@ def service_account_keys(directory: Path) -> tuple[Path, Path]:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, expired: bool = False
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    expired: bool = False,
+    life: datetime.timedelta = LIFE,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
     return (
@@ -95,7 +108,7 @@ def _builder(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - (2 * LIFE if expired else BEFORE))
-        .not_valid_after(now - BEFORE if expired else now + LIFE)
+        .not_valid_after(now - BEFORE if expired else now + life)
     )
 
 

@@ -14,7 +14,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,13 @@ class Server:
             return False
         finally:
             connection.close()
+
+    def again(self) -> Server:
+        """Ended and started again with the same arguments, not yet ready."""
+        self.stop()
+        words = self.process.args
+        assert isinstance(words, list)
+        return Server.start(self.name, self.url, words[len(END_WITH_PARENT) :], self.log.parent)
 
     def stop(self) -> None:
         """End this process, and only this one."""
@@ -242,8 +249,11 @@ class Cluster:
         return value
 
 
-def start_cluster(directory: Path, etcd: Etcd) -> Cluster:
-    """An API server over this etcd, not yet ready. The certificates are where kubeadm would look for them."""
+def start_cluster(directory: Path, etcd: Etcd, more: Mapping[str, object] | None = None) -> Cluster:
+    """An API server over this etcd, not yet ready. The certificates are where kubeadm would look for them.
+
+    more: flags of its own.
+    """
     pki = directory / "pki"
     authority = Authority(pki)
     Authority(pki, name="front-proxy-ca", stem="front-proxy-ca")
@@ -272,6 +282,7 @@ def start_cluster(directory: Path, etcd: Etcd) -> Cluster:
         "enable-bootstrap-token-auth": "true",
         "endpoint-reconciler-type": "none",
         "profiling": "false",
+        **(more or {}),
     }
     argv = [program("kubernetes", "kube-apiserver"), *(f"--{key}={value}" for key, value in flags.items())]
     server = Server.start("kube-apiserver", f"https://{LOOPBACK}:{port}", argv, directory)

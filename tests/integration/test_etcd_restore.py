@@ -286,3 +286,97 @@ def test_what_has_not_enough_room_or_no_names_is_refused_before_anything_is_writ
     assert "without etcdutl" in refused(ask("prepared", data, etcdutl="/usr/bin/none", **member(cluster)))
     assert sorted(os.listdir(data)) == ["member"]
     assert eventually(lambda: well(ask("examined", data))["etcd"]["phase"], lambda phase: phase == "none")
+
+
+def snapshot_of(cluster: EtcdCluster, path: Path, name: str = "e2") -> dict[str, Any]:
+    tools = {"etcdctl": str(program("etcd", "etcdctl")), "etcdutl": str(program("etcd", "etcdutl"))}
+    where = {"endpoints": [cluster.members[name].url], **cluster.files(), **tools}
+    return well(run_module("etcd_snapshot", {"path": str(path), **where}))
+
+
+def restored(cluster: EtcdCluster, path: Path, token: str = "t1", **more: Any) -> dict[str, dict[str, Any]]:
+    """What is asked of each member."""
+    members = {name: member.peer_url for name, member in cluster.members.items()}
+    same = {"snapshot": str(path), "initial_members": members, "token": token, **more}
+    return {name: {"name": name, **same} for name in members}
+
+
+def start_all(cluster: EtcdCluster) -> dict[str, Any]:
+    """All at once, as their own services do, until all are healthy and hold the same."""
+    for name in cluster.members:
+        cluster.start(name)
+    return dict(eventually(lambda: cluster.info()["etcd"], lambda seen: seen["healthy_voters"] == len(cluster.members)))
+
+
+def test_three_members_are_restored_from_one_snapshot_as_one_new_cluster(make: Make, tmp_path: Path) -> None:
+    cluster, path = make("e1", "e2", "e3"), tmp_path / "one.db"
+    for number in range(50):
+        cluster.put("e1", f"/registry/before/{number}", 1000)
+    old = cluster.info()["etcd"]
+    saved = snapshot_of(cluster, path)
+    cluster.put("e1", "/registry/after/1", 10)
+    for name, asked in restored(cluster, path, sha256=saved["sha256"]).items():
+        done = well(ask("prepared", cluster.directory / name, **asked))
+        assert done["etcd"]["runs"], "it is restored beside a member that serves"
+        assert (done["etcd"]["phase"], done["etcd"]["restored"]["token"]) == ("prepared", "t1")
+        assert well(ask("prepared", cluster.directory / name, **asked))["steps"] == []
+        assert "etcd runs on this data directory" in refused(ask("activated", cluster.directory / name))
+    cluster.stop()
+    for name in cluster.members:
+        well(ask("activated", cluster.directory / name))
+    seen = start_all(cluster)
+    assert seen["cluster_id"] != old["cluster_id"]
+    assert len({one["hash"] for one in seen["members"]}) == 1
+    assert [one["name"] for one in seen["members"]] == ["e1", "e2", "e3"]
+    for name in cluster.members:
+        api = cluster.api(name)
+        assert not api.empty("/registry/before/")
+        assert api.empty("/registry/after/"), "it was written after the snapshot"
+        assert api.read() >= BUMP + saved["revision"]
+        found = well(ask("examined", cluster.directory / name))["etcd"]
+        assert (found["phase"], found["record"]["token"]) == ("none", "t1")
+        (kept,) = [one for one in (cluster.directory / name).iterdir() if one.name.startswith("member-removed-")]
+        assert (kept / "snap" / "db").exists()
+
+
+def test_members_that_were_killed_at_different_places_become_one_cluster_all_the_same(
+    make: Make, tmp_path: Path
+) -> None:
+    cluster, path = make("e1", "e2", "e3"), tmp_path / "one.db"
+    cluster.put("e1", "/registry/one", 1000)
+    snapshot_of(cluster, path)
+    asked = restored(cluster, path)
+    for name in ("e1", "e2"):
+        well(ask("prepared", cluster.directory / name, **asked[name]))
+    cluster.stop()
+    well(ask("activated", cluster.directory / "e1"))
+    (cluster.directory / "e2" / "member").rename(cluster.directory / "e2" / "member-removed-x")
+    for name in cluster.members:
+        steps = well(ask("prepared", cluster.directory / name, **asked[name]))["steps"]
+        assert bool(steps) == (name == "e3")
+        well(ask("activated", cluster.directory / name))
+    assert len({one["hash"] for one in start_all(cluster)["members"]}) == 1
+
+
+def test_what_an_abandoned_restore_has_prepared_is_made_anew_and_another_file_is_refused(
+    make: Make, tmp_path: Path
+) -> None:
+    cluster, path = make("e1", "e2", "e3"), tmp_path / "one.db"
+    cluster.put("e1", "/registry/one", 1000)
+    saved = snapshot_of(cluster, path)
+    data = cluster.directory / "e1"
+    well(ask("prepared", data, **restored(cluster, path)["e1"]))
+    again = well(ask("prepared", data, **restored(cluster, path, "t2")["e1"]))
+    assert again["steps"][0].startswith("delete what an earlier run has left")
+    assert again["etcd"]["restored"]["token"] == "t2"
+    wrong = restored(cluster, path, sha256="0" * 64)["e1"]
+    assert "not the snapshot that shall be restored" in refused(ask("prepared", data, **wrong))
+    assert "not the snapshot" in refused(ask("examined", data, snapshot=str(path), sha256="0" * 64))
+    seen = well(ask("examined", data, snapshot=str(path), sha256=saved["sha256"]))
+    assert seen["snapshot"]["version"].startswith("3.6.")
+    assert seen["etcdutl"].startswith("3.6.")
+    assert seen["free_bytes"] > 1 << 20
+    cluster.stop()
+    assert "restored from one snapshot" in refused(
+        ask("prepared", data, **{**restored(cluster, path)["e1"], "snapshot": ""})
+    )

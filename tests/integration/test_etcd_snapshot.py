@@ -279,3 +279,53 @@ def test_of_nothing_and_of_what_was_deleted_and_compacted_away(make: Make, tmp_p
     cluster.api("cp1").call("kv/deleterange", {"key": "AA==", "range_end": "AA=="})
     cluster.api("cp1").compact(now(cluster))
     well(ask(cluster, **asked))
+
+
+def drilled(etcd: EtcdCluster | None, /, **args: Any) -> dict[str, Any]:
+    return ask(etcd, verify="drill", etcd=str(program("etcd", "etcd")), **args)
+
+
+def test_a_drill_starts_an_etcd_that_serves_what_the_member_has(one: EtcdCluster, tmp_path: Path) -> None:
+    api = one.api("cp1")
+    lease = api.call("lease/grant", {"TTL": "3600"})["ID"]
+    api.call("kv/put", {"key": "bGVhc2Vk", "value": "eA==", "lease": lease})
+    one.put("cp1", "/registry/0", 10)
+    done = well(drilled(one, directory=str(tmp_path / "backups"), cluster="prod"))
+    told = done["drill"]
+    keys, key_hash = api.call("kv/range", {"key": "AA==", "range_end": "AA==", "count_only": True}), api.hash_kv(0)[1]
+    assert (told["revision"], told["at"], told["keys"]) == (now(one), done["revision"], int(keys["count"])) != (0, 0, 0)
+    assert told["hash"] == format(key_hash, "x")
+    assert done["same_as_member"] is True, "also where a key has a lease, over which etcdutl panics"
+    assert os.listdir(tmp_path / "backups") == [Path(done["path"]).name]
+    again = well(drilled(None, state="verified", path=done["path"]))
+    assert (again["drill"], again["etcdutl_hash"]) == (told, done["etcdutl_hash"])
+    assert os.listdir(tmp_path / "backups") == [Path(done["path"]).name]
+    assert not subprocess.run(["pgrep", "-f", str(tmp_path / "backups")], check=False, capture_output=True).stdout
+
+
+def test_a_drill_of_what_was_deleted_and_compacted_away(make: Make, tmp_path: Path) -> None:
+    cluster = make("cp1")
+    asked = {"path": str(tmp_path / "new" / "one.db")}
+    assert well(drilled(cluster, **asked))["drill"]["keys"] == 0
+    for number in range(5):
+        cluster.put("cp1", f"/registry/{number}", 10)
+    cluster.api("cp1").call("kv/deleterange", {"key": "AA==", "range_end": "AA=="})
+    cluster.api("cp1").compact(now(cluster))
+    done = well(drilled(cluster, **asked))
+    assert (done["drill"]["keys"], done["drill"]["at"]) == (0, now(cluster))
+
+
+def test_a_drill_without_etcd_is_refused_before_anything_is_written(one: EtcdCluster, tmp_path: Path) -> None:
+    for check in (True, False):
+        result = ask(one, check, path=str(tmp_path / "new" / "one.db"), verify="drill", etcd=MISSING)
+        assert "no etcd on this host" in result["msg"]
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_etcd_that_does_not_come_up_is_no_snapshot(one: EtcdCluster, tmp_path: Path) -> None:
+    tool = one.directory / "etcd"
+    tool.write_text("#!/bin/sh\nexit 3\n")
+    tool.chmod(0o755)
+    result = ask(one, path=str(tmp_path / "new" / "one.db"), verify="drill", etcd=str(tool))
+    assert "status 3" in refused(result)
+    assert os.listdir(tmp_path / "new") == []

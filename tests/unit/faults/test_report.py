@@ -28,9 +28,30 @@ def test_failures_are_told_in_one_line() -> None:
     assert "1 of 2 ended with a verified cluster." in text
 
 
+def test_a_restore_tells_its_first_write_and_the_ratio() -> None:
+    row = {"name": "restore_etcd.yml", "seconds": 70.2, "first": 60.0, "before": 160, "given_up": 90, "problem": ""}
+    bare = {**row, "name": "the bare commands, restore.sh", "first": 50.0, "problem": "members differ"}
+    built = {**row, "name": "a cluster", "first": 0.0, "before": 0}
+    text = render({"restore": results(built, row, bare)})
+    assert "| restore_etcd.yml | 70 | 60 | 160 | 90 | well |" in text
+    assert "**members differ**" in text
+    assert "| a cluster | 70 |  |  |  | well |" in text
+    assert "took 1.20 times as long" in text
+
+
 def test_colocated() -> None:
     step = {"name": "`site` again", "seconds": 14.2, "problem": ""}
     assert "| `site` again | 14 | well |" in render({"colocated": results(step)})
+
+
+def test_rotated_keys() -> None:
+    step = {
+        "name": "a rotation, undisturbed", "seconds": 300.4, "gap": 0.41, "acknowledged": 5000,
+        "stored": "301 k8s:enc:secretbox:v1:key2", "problem": "",
+    }  # fmt: skip
+    text = render({"rotate-key": results(step, {**step, "acknowledged": 0, "problem": "cp2 reads 3 of 300 Secrets"})})
+    assert "| a rotation, undisturbed | 300 | 0.41 | 5000 | 301 k8s:enc:secretbox:v1:key2 | well |" in text
+    assert "| 300 |  |  | 301 k8s:enc:secretbox:v1:key2 | **cp2 reads 3 of 300 Secrets** |" in text
 
 
 def test_external_etcd() -> None:
@@ -81,6 +102,14 @@ def test_etcd_truth() -> None:
     assert "1 clusters" in text
     assert "1800 of them, 0 lost" in text
     assert "**x**" in render({"etcd-truth": results({**row, "problem": "x"})})
+
+
+def test_damaged_snapshots() -> None:
+    row = {"kind": "one bit flipped", "tried": 200, "refused": 200, "seconds": 21.5, "size": 1234567, "problem": ""}
+    text = render({"snapshot-flips": results(row, {**row, "refused": 199, "problem": "bit 7: taken by etcd_restore"})})
+    assert "1,234,567 bytes" in text
+    assert "| one bit flipped | 200 | 200 | well |" in text
+    assert "| one bit flipped | 200 | 199 | **bit 7: taken by etcd_restore** |" in text
 
 
 def test_killed_anywhere() -> None:

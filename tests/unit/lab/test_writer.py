@@ -61,6 +61,20 @@ def test_a_late_answer_does_not_bring_an_older_state_back() -> None:
     assert body_of(writer.attempt().request.body)["metadata"] == {"name": "probe-new", "resourceVersion": "9"}
 
 
+def test_where_etcd_may_go_back_what_is_there_now_is_built_on_with_a_new_number() -> None:
+    writer = Writer("new", "ns", "run")
+    writer.learn(carried(9, "1-5"))
+    writer.attempt()
+    writer.learn(carried(7, "1-3"), back=True)
+    attempt = writer.attempt()
+    assert attempt.seq == 7, "no number is ever given twice"
+    content = body_of(attempt.request.body)
+    assert (content["metadata"], content["data"]) == (
+        {"name": "probe-new", "resourceVersion": "7"},
+        {"run": "run", "written": "1-3,7"},
+    )
+
+
 def test_an_object_of_another_run_is_not_taken_for_ones_own() -> None:
     writer = Writer("new", "ns", "run")
     foreign = carried(9, "1-5", run="another")

@@ -25,7 +25,7 @@ from tests.unit.preflight_world import VIP, World
 
 ROOT = Path(__file__).parents[3]
 # These decide or print; the others would touch something.
-REAL = ("removal_plan", "site_plan", "verify_report")
+REAL = ("removal_plan", "renewal_plan", "restore_plan", "site_plan", "verify_report")
 GROUPS = {"control_plane": "kube_control_plane", "worker": "kube_node", "lb": "kube_lb", "etcd": "etcd"}
 DOUBLE = """#!/usr/bin/python
 # WANT_JSON
@@ -76,7 +76,7 @@ class Rehearsal:
         for part in ("roles", "playbooks", "meta"):
             shutil.copytree(ROOT / part, target / part)
         plugins = target / "plugins"
-        for part in ("module_utils", "filter", "plugin_utils", "doc_fragments"):
+        for part in ("module_utils", "filter", "lookup", "plugin_utils", "doc_fragments"):
             shutil.copytree(ROOT / "plugins" / part, plugins / part, ignore=shutil.ignore_patterns("__pycache__"))
         (plugins / "action").mkdir()
         (plugins / "modules").mkdir()

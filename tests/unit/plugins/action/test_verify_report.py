@@ -158,3 +158,22 @@ def test_a_file_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch,
     path = tmp_path / "missing" / "verify.json"
     with pytest.raises(AnsibleActionFail, match=r"missing/verify\.json"):
         run(monkeypatch, args(output_file=str(path)), registered())
+
+
+def test_an_old_backup_fails_and_where_no_timer_is_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = {
+        "host": "cp1",
+        "cluster": "prod",
+        "kind": "etcd",
+        "at": 0.0,
+        "result": "failed",
+        "error": "the disk is full",
+    }
+    hostvars = registered()
+    result, printed = run(monkeypatch, args(), hostvars)
+    assert "backups" not in printed
+    hostvars["cp1"]["__etcd_backup_seen"] = {"status": status}
+    result, printed = run(monkeypatch, args(), hostvars)
+    assert result["failed"]
+    assert "backups" in result["msg"]
+    assert "the disk is full" in printed

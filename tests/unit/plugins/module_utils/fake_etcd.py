@@ -165,8 +165,8 @@ class Fake:
 
     def _maintenance_status(self, own: int, _body: dict[str, Any]) -> dict[str, Any]:
         applied = self.index - self.members[own]["lag"]
-        return {"version": "3.6.16", "leader": str(self.leader), "raftTerm": "2", "raftIndex": str(self.index),
-                "raftAppliedIndex": str(applied)}  # fmt: skip
+        return {"header": {"member_id": str(own), "cluster_id": "7"}, "version": "3.6.16", "leader": str(self.leader),
+                "raftTerm": "2", "raftIndex": str(self.index), "raftAppliedIndex": str(applied)}  # fmt: skip
 
     def _maintenance_alarm(self, _own: int, _body: dict[str, Any]) -> dict[str, Any]:
         return {}

@@ -24,14 +24,16 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_restoring impo
     is_prepared,
     parse_record,
     prepare_steps,
+    require_alone,
     require_stopped,
 )
 from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_wal import Log
 
 OLD = Log("a.wal", "c1", "a1", 100, 4, 4, 1, 99, 1000, 0xBEEF)
 NEW = Log("b.wal", "c2", "a2", 2, 1, 1, 1, 2, 500, 0xF00D)
-RECORD = Record(identity(OLD), "cp1", "https://192.0.2.11:2380", "token", 90, 80, 1.0, identity(NEW))
-CP1 = Wanted("cp1", "https://192.0.2.11:2380")
+RECORD = Record(identity(OLD), "cp1", "cp1=https://192.0.2.11:2380", "token", 90, 80, 1.0, identity(NEW))
+CP1 = Wanted("cp1", {"cp1": "https://192.0.2.11:2380"})
+THREE = {f"cp{number}": f"https://192.0.2.1{number}:2380" for number in (3, 1, 2)}
 BEFORE = Found(member=True, log=OLD, written=1.0)
 MADE = replace(BEFORE, fresh=True, prepared=RECORD, leftovers=True)
 BETWEEN = replace(MADE, member=False, log=None)
@@ -67,8 +69,8 @@ def test_nothing_is_prepared_twice_and_everything_that_differs_is_prepared_anew(
     assert not is_prepared(MADE, CP1, "snapshot:1")
     assert not is_prepared(DONE, CP1, "snapshot:1")
     for found in (MADE, BETWEEN, DONE):
-        assert not is_prepared(found, Wanted("cp2", CP1.peer_url), "")
-        assert not is_prepared(found, Wanted("cp1", "https://192.0.2.12:2380"), "")
+        assert not is_prepared(found, Wanted("cp2", {"cp2": CP1.peer_url}), "")
+        assert not is_prepared(found, Wanted("cp1", {"cp1": "https://192.0.2.12:2380"}), "")
 
 
 def test_steps() -> None:
@@ -108,8 +110,48 @@ def test_a_record_is_read_back_and_half_of_one_is_none() -> None:
 )  # fmt: skip
 def test_names_and_urls_that_would_say_something_else_to_etcd_are_refused(name: str, url: str) -> None:
     with pytest.raises(InputError, match="no name or no peer URL"):
-        Wanted(name, url)
+        Wanted(name, {name: url})
 
 
 def test_an_address_of_ipv6_is_a_peer_url() -> None:
-    assert Wanted("cp1", "https://[2001:db8::1]:2380").is_of(replace(RECORD, peer_url="https://[2001:db8::1]:2380"))
+    wanted = Wanted("cp1", {"cp1": "https://[2001:db8::1]:2380"})
+    assert wanted.is_of(replace(RECORD, members="cp1=https://[2001:db8::1]:2380"))
+
+
+def test_all_members_of_one_cluster_are_given_the_same_arguments() -> None:
+    given = {Wanted(name, THREE, "token").initial for name in THREE}
+    assert given == {"cp1=https://192.0.2.11:2380,cp2=https://192.0.2.12:2380,cp3=https://192.0.2.13:2380"}
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "token", "found"),
+    [
+        ("cp1", {}, "t", "none of the members"),
+        ("cp4", THREE, "t", "none of the members"),
+        ("cp1", THREE, "", "no token"),
+        ("cp1", {**THREE, "cp2": THREE["cp1"]}, "t", "two members with one peer URL"),
+        ("cp1", {**THREE, "cp2": "https://host"}, "t", "https://host"),
+        ("cp1", {**THREE, "cp=2": "https://192.0.2.19:2380"}, "t", "cp=2"),
+    ],
+)
+def test_members_that_do_not_go_together_are_refused(
+    name: str, members: dict[str, str], token: str, found: str
+) -> None:
+    with pytest.raises(InputError) as told:
+        Wanted(name, members, token)
+    assert found in told.value.found
+
+
+def test_several_members_come_from_a_snapshot_alone() -> None:
+    with pytest.raises(InputError):
+        require_alone(Wanted("cp1", THREE, "token"))
+    require_alone(CP1)
+
+
+def test_what_is_prepared_for_another_cluster_is_prepared_anew() -> None:
+    source, wanted = "snapshot:a", Wanted("cp1", THREE, "token")
+    found = replace(MADE, prepared=replace(RECORD, source=source, members=wanted.initial))
+    assert is_prepared(found, wanted, source)
+    assert not is_prepared(found, Wanted("cp1", THREE, "another"), source)
+    assert not is_prepared(found, Wanted("cp1", {"cp1": THREE["cp1"]}, "token"), source)
+    assert not is_prepared(found, wanted, "snapshot:b")

@@ -16,11 +16,13 @@ from ansible_collections.quorum.kubeadm.plugins.module_utils.etcd_wal import (
     CHECKSUM,
     ENTRY,
     METADATA,
+    RECORDS,
     SNAPSHOT,
     STATE,
     committed,
     frame,
     framed,
+    read_beginning,
     read_log,
 )
 from ansible_collections.quorum.kubeadm.plugins.module_utils.protobuf import encode, parse
@@ -116,6 +118,31 @@ def test_several_files_are_one_log() -> None:
 def test_older_files_may_be_gone() -> None:
     second = two_files([metadata(), state(4), snapshot(4), entry(8)])[1]
     assert read_log([second]).last_index == 8
+
+
+def test_the_beginning_of_a_log_that_was_just_made_is_all_of_it() -> None:
+    files = [(FIRST, file(USUAL))]
+    assert read_beginning(files) == read_log(files)
+
+
+def test_of_a_long_log_the_beginning_tells_only_whose_it_is() -> None:
+    many = [entry(number) for number in range(8, 8 + 2 * RECORDS)]
+    long, large = (FIRST, file([*USUAL, *many])), (FIRST, file([*USUAL, entry(8, data=bytes(2 << 20)), entry(9)]))
+    for one in (long, large):
+        begun = read_beginning([one])
+        assert (begun.cluster_id, begun.member_id) == ("c1", "a1")
+        assert begun.last_index < read_log([one]).last_index
+    assert read_beginning(two_files([metadata(), entry(8)])).last_index == 7
+    (later,) = two_files([metadata(), state(4), snapshot(4), entry(8)])[1:]
+    assert read_beginning([later]).cluster_id == "c1", "older files may be gone"
+
+
+def test_a_beginning_that_is_damaged_or_missing_is_refused() -> None:
+    content = bytearray(file(USUAL))
+    content[30] ^= 4
+    for files in ([(FIRST, bytes(content))], [(FIRST, bytes(ROOM))], [("0.wal", file(USUAL))], []):
+        with pytest.raises(RefusedError):
+            read_beginning(files)
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ def test_kubeconfig_takes_any_text(text: str) -> None:
 
 def test_a_key_beside_a_certificate_is_never_passed_on() -> None:
     assert subject.public_pem(KEY + PEM + KEY + PEM) == PEM + PEM
+    # Cut off in the middle of a certificate, with a key and another certificate behind it.
+    assert subject.public_pem(PEM[:40] + "\n" + KEY + PEM) == PEM
     assert subject.public_pem(KEY) is None
     assert subject.public_pem(None) is None
 

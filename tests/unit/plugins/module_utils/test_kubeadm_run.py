@@ -214,6 +214,16 @@ def test_data_that_a_reset_has_kept_do_not_stop_the_next_join(name: str, ignored
     assert "DirAvailable--var-lib-etcd" not in mixed.calls[0][1]
 
 
+def test_data_that_were_restored_for_this_beginning_do_not_stop_it() -> None:
+    restored = {"/var/lib/etcd/member/quorum-restore.json": "{}", "/var/lib/etcd/member-removed-1/wal/0": ""}
+    node = FakeNode(restored)
+    run(node, "init", INIT)
+    assert "DirAvailable--var-lib-etcd" in node.calls[0][1]
+    mixed = FakeNode({**restored, "/var/lib/etcd/data": ""})
+    run(mixed, "init", INIT)
+    assert "DirAvailable--var-lib-etcd" not in mixed.calls[0][1]
+
+
 def test_another_actions_marker_is_refused() -> None:
     node = FakeNode({subject.MARKER: json.dumps({"action": "join"})})
     with pytest.raises(RefusedError, match="unfinished join"):

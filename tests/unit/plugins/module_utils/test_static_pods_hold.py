@@ -55,6 +55,18 @@ def test_some_of_them_are_released_and_the_others_stay_away() -> None:
     assert (kubelet.running, kubelet.aside) == (OLD, {})
 
 
+def test_a_member_that_needs_others_is_started_without_a_wait_and_waited_for_later() -> None:
+    kubelet = Kubelet(OLD)
+    hold(change(kubelet), COMPONENTS)
+    kubelet.ill.add(OLD[ETCD])
+    release(change(kubelet), [ETCD], wait=False)
+    assert ETCD in kubelet.files
+    assert kubelet.aside, "what is kept tells the next call that it was not waited for"
+    kubelet.ill.clear()
+    release(change(kubelet), COMPONENTS)
+    assert (kubelet.running, kubelet.files, kubelet.aside) == (OLD, OLD, {})
+
+
 @pytest.mark.parametrize("dies_after", range(1, 25))
 def test_killed_anywhere_the_next_run_ends_where_an_undisturbed_one_does(dies_after: int) -> None:
     kubelet = Kubelet(OLD)
