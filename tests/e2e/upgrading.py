@@ -53,10 +53,18 @@ class Watched:
     @property
     def lost(self) -> list[str]:
         """What must not happen whatever is done to the cluster: a write that is lost, a workload that is away."""
-        found = [f"the ledger: {problem}" for problem in self.api["ledger"]["problems"]]
-        if self.shop["failed"]:
-            found.append(f"{len(self.shop['failed'])} requests to the workload failed: {self.shop['failed'][:3]}")
-        return found
+        return self.ledger + self.unserved
+
+    @property
+    def ledger(self) -> list[str]:
+        """Writes that are lost, and reads that say so."""
+        return [f"the ledger: {problem}" for problem in self.api["ledger"]["problems"]]
+
+    @property
+    def unserved(self) -> list[str]:
+        """Requests to the workload that failed."""
+        failed = self.shop["failed"]
+        return [f"{len(failed)} requests to the workload failed: {failed[:3]}"] if failed else []
 
 
 @contextmanager

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -48,6 +49,21 @@ def keep(name: str, run: Run) -> None:
     """The run's output, for a person."""
     LOGS.mkdir(parents=True, exist_ok=True)
     (LOGS / f"{name}.log").write_text(run.text, encoding="utf-8")
+
+
+def containers(site: Site) -> dict[str, list[object]]:
+    """The containers of all pods on workers: when they were started, how often again."""
+    listed = json.loads(site.kubectl("get", "pods", "-A", "-o", "json"))["items"]
+    return {
+        f"{pod['metadata']['namespace']}/{pod['metadata']['name']}": [
+            [one["name"], one["restartCount"], one["state"].get("running", {}).get("startedAt")]
+            for one in pod["status"].get("containerStatuses", [])
+        ]
+        for pod in listed
+        if pod["spec"].get("nodeName", "").startswith("w")
+        # verify's own, which are about to go.
+        and not pod["metadata"]["namespace"].startswith("quorum-verify-")
+    }
 
 
 def case_of(

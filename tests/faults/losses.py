@@ -19,6 +19,7 @@ from tests.e2e.support import Run, Site
 from tests.e2e.upgrading import GENTLY, members, state, watched
 from tests.e2e.workload import Workload
 from tests.faults.cases import Case, keep, slug
+from tests.faults.steps import problem_of, refused
 from tests.faults.upgrades import IMAGE
 from tests.lanes import KUBE_VERSION_BEFORE
 
@@ -107,9 +108,7 @@ class Losses:
 
     def settled(self, run: Run) -> str:
         """What is wrong with a run that shall have finished."""
-        if run.status or not run.verify.get("ok"):
-            return run.problem() or f"verify: {run.verify.get('counts')}"
-        return self.unfinished()
+        return problem_of(run) or self.unfinished()
 
     def case(
         self, workload: Workload, name: str, work: Callable[[], str], loss: Callable[[], object] | None = None,
@@ -126,10 +125,7 @@ class Losses:
         before = probefiles.load(seen.out / probefiles.META)["started"]
         cut = gap_within(probes, before, began) if loss else 0.0
         gap = gap_within(probes, began, ended)
-        problems = [
-            problem,
-            *(seen.lost if served else [f"the ledger: {one}" for one in seen.api["ledger"]["problems"]]),
-        ]
+        problems = [problem, *(seen.lost if served else seen.ledger)]
         problems += [f"the gap of the loss is {cut} s"] if cut > limits[0] else []
         problems += [f"the gap during the work is {gap} s"] if gap > limits[1] else []
         return Loss(
@@ -187,10 +183,7 @@ class Losses:
 
     def refuse(self) -> str:
         run = self.play("refuse", REMOVE, "-e", "node=cp6")
-        told = " ".join(run.text.split())
-        if not run.status or run.changed() or "4 of 4 voters" not in told:
-            return f"status {run.status}, changed {run.changed()}"
-        return self.unfinished()
+        return refused(run, "4 of 4 voters") or self.unfinished()
 
     def shrink(self) -> str:
         run = self.play("shrink", REMOVE, "-e", "node=cp5,cp6")

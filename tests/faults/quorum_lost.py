@@ -15,7 +15,7 @@ from lab import faults, nodes, probefiles
 from lab.ledger import Ack, numbers, read_ledger
 from tests.e2e.upgrading import watched
 from tests.e2e.workload import Workload
-from tests.faults.cases import slug
+from tests.faults.cases import containers, slug
 from tests.faults.losses import Loss, Losses, gap_within
 
 RECOVER = "playbooks/recover_quorum.yml"
@@ -66,20 +66,6 @@ class QuorumLost:
         self.losses = losses
         self.site = losses.site
 
-    def pods(self) -> dict[str, list[object]]:
-        """The containers of all pods on workers: when they were started, how often again."""
-        listed = json.loads(self.site.kubectl("get", "pods", "-A", "-o", "json"))["items"]
-        return {
-            f"{pod['metadata']['namespace']}/{pod['metadata']['name']}": [
-                [one["name"], one["restartCount"], one["state"].get("running", {}).get("startedAt")]
-                for one in pod["status"].get("containerStatuses", [])
-            ]
-            for pod in listed
-            if pod["spec"].get("nodeName", "").startswith("w")
-            # verify's own, which are about to go.
-            and not pod["metadata"]["namespace"].startswith("quorum-verify-")
-        }
-
     def cases(self) -> Iterator[Loss]:
         """The loss and the recovery, then the other two join again."""
         workload = self.losses.build()
@@ -95,7 +81,7 @@ class QuorumLost:
 
     def recovered(self, workload: Workload) -> Loss:
         """Destroy, look, recover. The gap is the time from the command to the first write."""
-        before = self.pods()
+        before = containers(self.site)
         name = "two of three control planes are destroyed, recovered from the third"
         with watched(self.site, workload, slug(name)) as seen:
             time.sleep(10)
@@ -121,11 +107,9 @@ class QuorumLost:
         only_there, wrong = judge(
             read_ledger(out / probefiles.LEDGER), received, probefiles.load(out / probefiles.FINAL)
         )
-        after = self.pods()
+        after = containers(self.site)
         wrong += [f"{pod} was {found}, is {after.get(pod)}" for pod, found in before.items() if after.get(pod) != found]
-        wrong += (
-            [f"{len(failed)} requests to the workload failed: {failed[:3]}"] if (failed := seen.shop["failed"]) else []
-        )
+        wrong += seen.unserved
         wrong += [] if received else ["nothing was found in the survivor's log: this proves nothing"]
         started = probefiles.load(out / probefiles.META)["started"]
         told = f"{only_there} acknowledged writes were only on what was destroyed; {len(before)} pods of workers ran on"

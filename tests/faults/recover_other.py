@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from lab import faults, nodes
 from lab.shell import wait_for
 from tests.e2e.support import Run, Site
 from tests.e2e.upgrading import members
-from tests.faults.cases import keep
+from tests.faults.cases import containers, keep
 from tests.faults.steps import Step, problem_of, walk
 
 STACKED = ("lb1", "cp1", "cp2", "cp3", "w1")
@@ -62,25 +61,13 @@ class Recoveries:
         listed = self.site.kubectl("get", "configmaps", "-o", "jsonpath={.items[*].metadata.name}").split()
         return {name for names in self.written.values() for name in names if name in listed}
 
-    def pods(self) -> dict[str, list[object]]:
-        """The containers of the pods on the worker: when they were started, how often again."""
-        listed = json.loads(self.site.kubectl("get", "pods", "-A", "-o", "json"))["items"]
-        return {
-            f"{pod['metadata']['namespace']}/{pod['metadata']['name']}": [
-                [one["name"], one["restartCount"], one["state"].get("running", {}).get("startedAt")]
-                for one in pod["status"].get("containerStatuses", [])
-            ]
-            for pod in listed
-            if pod["spec"].get("nodeName") == "w1"
-        }
-
     def snapshot(self) -> None:
         """By etcd's own tool, on the machine that shall be the first one."""
         self.site.on(self.survivor, "mkdir", "-p", SNAPSHOT.rpartition("/")[0])
         self.site.on(self.survivor, *ETCDCTL, "snapshot", "save", SNAPSHOT)
 
     def destroy(self) -> None:
-        self.before = self.pods()
+        self.before = containers(self.site)
         faults.kill(self.site.settings, self.lost)
         nodes.remove(self.site.settings, self.lost)
 
@@ -104,7 +91,7 @@ class Recoveries:
         want = {name for when in whens for name in self.written[when]}
         if (found := self.there()) != want:
             return f"missing: {sorted(want - found)}; not to be expected: {sorted(found - want)}"
-        wait_for("the worker's pods as they were", lambda: self.pods() == self.before, 60, pause=1)
+        wait_for("the worker's pods as they were", lambda: containers(self.site) == self.before, 60, pause=1)
         return ""
 
     def from_snapshot(self, kind: str) -> str:
