@@ -21,16 +21,15 @@ from typing import Any
 from lab import faults, inventory, nodes
 from lab.errors import LabError
 from lab.podman import containers, exec_argv
-from lab.settings import CHECKOUT
 from lab.shell import parallel, run
 from tests.e2e.support import Run, Site
 from tests.faults import machine_look
+from tests.faults.cases import keep, slug
 from tests.faults.ends import End, changed, differences, end, ill, tolerance, unsafe
 from tests.faults.killing import Point, kill_at
 
 SEED = 7
 TASK = re.compile(r"^TASK \[(.+?)\] \**$", re.MULTILINE)
-LOGS = Path(CHECKOUT, ".build", "logs")
 # What the run lock says to who comes second.
 HELD = "another run is changing this cluster"
 # SAFETY.md: two samples, so far apart, have to agree.
@@ -220,7 +219,7 @@ class Anywhere:
             began = time.monotonic()
             ran = self.site.play(operation.playbook, *operation.arguments)
             seconds = round(time.monotonic() - began, 1)
-            self.keep(f"{operation.name} undisturbed", ran.text)
+            keep(slug(f"{operation.name} undisturbed"), ran)
             self.last = found = self.settled()
             problem = failure(ran) or "; ".join([*found.wrong, *ill(found.same)])
             same = json.loads(json.dumps(found.same))
@@ -265,7 +264,7 @@ class Anywhere:
         began = time.monotonic()
         killed = kill_at(self.site, operation.playbook, point, *operation.arguments)
         outcome.ran = round(time.monotonic() - began, 1)
-        self.keep(f"{self.plan.name} {outcome.number} killed", killed.text)
+        keep(slug(f"{self.plan.name} {outcome.number} killed"), killed)
         outcome.reached, outcome.during = killed.reached, last_task(killed.text)
         begun = not operation.blank
         looks = self.looks()
@@ -280,7 +279,7 @@ class Anywhere:
         began = time.monotonic()
         ran, outcome.refused = self.again(operation)
         outcome.again = round(time.monotonic() - began, 1)
-        self.keep(f"{self.plan.name} {outcome.number} again", ran.text)
+        keep(slug(f"{self.plan.name} {outcome.number} again"), ran)
         if problem := failure(ran):
             outcome.problems.append(problem)
         found, wrong = self.compared(operation, before)
@@ -379,11 +378,6 @@ class Anywhere:
                 break
             time.sleep(APART)
         return found, wrong
-
-    def keep(self, name: str, text: str) -> None:
-        """A run's output, for a person."""
-        LOGS.mkdir(parents=True, exist_ok=True)
-        (LOGS / f"{re.sub('[^a-z0-9]+', '-', name)}.log").write_text(text, encoding="utf-8")
 
 
 def failure(ran: Run) -> str:

@@ -17,6 +17,7 @@ from lab.settings import CHECKOUT
 from tests.e2e.support import Run, Site
 from tests.e2e.upgrading import watched
 from tests.e2e.workload import Workload
+from tests.faults.killing import Killed
 
 LOGS = Path(CHECKOUT, ".build", "logs")
 
@@ -45,7 +46,7 @@ def slug(name: str) -> str:
     return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def keep(name: str, run: Run) -> None:
+def keep(name: str, run: Run | Killed) -> None:
     """The run's output, for a person."""
     LOGS.mkdir(parents=True, exist_ok=True)
     (LOGS / f"{name}.log").write_text(run.text, encoding="utf-8")

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from lab.settings import CHECKOUT
 from tests.e2e.support import Site
+from tests.faults.cases import keep
 from tests.faults.killing import Point, kill_at
 
 POINTS = (
@@ -45,9 +44,7 @@ def try_point(site: Site, point: Point) -> Outcome:
     ran, began = time.monotonic() - began, time.monotonic()
     run = site.play("site.yml")
     again = time.monotonic() - began
-    folder = Path(CHECKOUT, ".build", "logs")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"interrupted-{POINTS.index(point) + 1}.log").write_text(run.text, encoding="utf-8")
+    keep(f"interrupted-{POINTS.index(point) + 1}", run)
     if not killed:
         return Outcome(point.name, ran, again, "the point was not reached: this says nothing")
     return Outcome(point.name, ran, again, run.problem())
