@@ -27,6 +27,7 @@ from tests.faults import machine_look
 from tests.faults.cases import keep, slug
 from tests.faults.ends import End, changed, differences, end, ill, tolerance, unsafe
 from tests.faults.killing import Point, kill_at
+from tests.faults.steps import problem_of
 
 SEED = 7
 TASK = re.compile(r"^TASK \[(.+?)\] \**$", re.MULTILINE)
@@ -221,7 +222,7 @@ class Anywhere:
             seconds = round(time.monotonic() - began, 1)
             keep(slug(f"{operation.name} undisturbed"), ran)
             self.last = found = self.settled()
-            problem = failure(ran) or "; ".join([*found.wrong, *ill(found.same)])
+            problem = problem_of(ran) or "; ".join([*found.wrong, *ill(found.same)])
             same = json.loads(json.dumps(found.same))
             self.known[operation.like] = Undisturbed(
                 operation.name, seconds, walls(ran.text, ran.budget), problem, same
@@ -280,7 +281,7 @@ class Anywhere:
         ran, outcome.refused = self.again(operation)
         outcome.again = round(time.monotonic() - began, 1)
         keep(slug(f"{self.plan.name} {outcome.number} again"), ran)
-        if problem := failure(ran):
+        if problem := problem_of(ran):
             outcome.problems.append(problem)
         found, wrong = self.compared(operation, before)
         self.last = found
@@ -318,7 +319,7 @@ class Anywhere:
     def must(self, playbook: str, *arguments: str) -> None:
         """A run that is no part of what is tried."""
         self.last = None
-        if problem := failure(self.site.play(playbook, *arguments)):
+        if problem := problem_of(self.site.play(playbook, *arguments)):
             raise LabError(f"{playbook} {' '.join(arguments)}: {problem}")
 
     def note(self, operation: Operation, problem: str) -> None:
@@ -378,8 +379,3 @@ class Anywhere:
                 break
             time.sleep(APART)
         return found, wrong
-
-
-def failure(ran: Run) -> str:
-    """Why a run is no good one."""
-    return ran.problem() or ("" if ran.verify.get("ok") is True else "verify did not say that all is well")
